@@ -1,0 +1,55 @@
+"""minicnn: convolutional networks from scratch, small enough to read and fast enough to use.
+
+    from minicnn import Tensor, functional as F, nn, optim, data, models
+
+A batch of images is a NumPy array (N, H, W, C) in a `Tensor`; every op has a hand-written backward pass;
+`loss.backward()` fills in the gradients. See README.md and docs/.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from minicnn import functional
+from minicnn.errors import (
+    CheckpointError,
+    DataError,
+    DeviceError,
+    DTypeError,
+    MinicnnError,
+    ShapeError,
+    UsageError,
+)
+from minicnn.parallel import get_num_threads, pinned_blas, set_num_threads
+from minicnn.tensor import Function, Tensor, composed, no_grad
+
+if TYPE_CHECKING:
+    from minicnn import models, study
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CheckpointError",
+    "DTypeError",
+    "DataError",
+    "DeviceError",
+    "Function",
+    "MinicnnError",
+    "ShapeError",
+    "Tensor",
+    "UsageError",
+    "composed",
+    "functional",
+    "get_num_threads",
+    "models",
+    "no_grad",
+    "pinned_blas",
+    "set_num_threads",
+    "study",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load `models` and `study` when they are first used."""
+    if name in ("models", "study"):
+        return importlib.import_module(f"minicnn.{name}")
+    raise AttributeError(f"module 'minicnn' has no attribute {name!r}")

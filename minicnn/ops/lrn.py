@@ -1,0 +1,156 @@
+"""Local response normalisation across channels.
+
+    s[..., c] = sum of x[..., d]^2 over the window of c       d from c - size//2 to c + (size-1)//2
+    u         = k + alpha/size * s
+    y         = x * u^-beta
+
+    x, s, u, y   (N, H, W, C)
+
+The window sum along the channels is a product with a banded matrix of ones, B[d, c] = 1 where d lies in
+the window of c: s = x^2 @ B. So its gradient is a product with the transposed band, which also turns the
+window of an even size round, as it must:
+
+    dy_c / dx_c  directly:       u_c^-beta
+    dy_c / du_c:                 -beta * x_c * u_c^(-beta-1)  =  -beta * y_c / u_c
+    du_c / dx_d:                 2 * alpha/size * x_d  where d lies in the window of c
+
+    gx = gy * u^-beta  -  2 * alpha * beta / size * x * ((gy * y / u) @ B^T)
+
+Derivation: docs/ops/local_response_norm.md.
+"""
+
+from __future__ import annotations
+
+from minicnn.backend import Array, array_module
+from minicnn.errors import ShapeError
+from minicnn.parallel import Tile, batch_tiles, run_tiles, scratch
+from minicnn.shapes import integer
+from minicnn.tensor import Function, Tensor
+
+
+class LocalResponseNorm(Function):
+    """Division of each value by a power of the energy in neighbouring channels."""
+
+    name = "local_response_norm"
+
+    def __init__(self, size: int, alpha: float, beta: float, k: float) -> None:
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, x: Array) -> Array:
+        """Return y; saves x, u and y."""
+        xp = array_module(x)
+        band = self._band(x)  # (C, C)
+        u = xp.empty(x.shape, x.dtype)
+        y = xp.empty(x.shape, x.dtype)
+
+        def forward_tile(index: int, tile: Tile) -> None:
+            squares = scratch("squares", x[tile].shape, x)
+            xp.multiply(x[tile], x[tile], out=squares)
+            xp.matmul(squares, band, out=u[tile])
+            u[tile] *= self.alpha / self.size
+            u[tile] += self.k
+            inverse_power(u[tile], self.beta, out=y[tile])
+            y[tile] *= x[tile]
+
+        run_tiles(forward_tile, self._tiles(x))
+        self.save(x, u, y)
+        return y
+
+    def backward(self, gy: Array) -> tuple[Array]:
+        """Return gx."""
+        x, u, y = self.saved
+        xp = array_module(x)
+        transposed = self._band(x).T
+        gx = xp.empty(x.shape, x.dtype)
+
+        def backward_tile(index: int, tile: Tile) -> None:
+            gx_tile = gx[tile]
+            gu = scratch("gu", gx_tile.shape, x)  # but for the factor -beta
+            xp.multiply(gy[tile], y[tile], out=gu)
+            gu /= u[tile]
+            through_windows = scratch("through windows", gx_tile.shape, x)
+            xp.matmul(gu, transposed, out=through_windows)
+            through_windows *= x[tile]
+            through_windows *= 2 * self.alpha * self.beta / self.size
+            inverse_power(u[tile], self.beta, out=gx_tile)
+            gx_tile *= gy[tile]
+            gx_tile -= through_windows
+
+        run_tiles(backward_tile, self._tiles(x))
+        return (gx,)
+
+    def _band(self, like: Array) -> Array:
+        """B[d, c] = 1 where channel d lies in the window of channel c: (C, C)."""
+        xp = array_module(like)
+        channel = xp.arange(like.shape[-1])
+        offset = channel[:, None] - channel[None, :]
+        return ((offset >= -(self.size // 2)) & (offset <= (self.size - 1) // 2)).astype(like.dtype)
+
+    def _tiles(self, x: Array) -> list[Tile]:
+        return batch_tiles(len(x), 4 * x[0].size * x.dtype.itemsize, x)
+
+
+def inverse_power(u: Array, beta: float, out: Array) -> None:
+    """Write u^-beta into out. For the usual beta = 3/4 two square roots are ten times faster than a power."""
+    xp = array_module(u)
+    if beta == 0.75:
+        root = scratch("root", u.shape, u)
+        xp.sqrt(u, out=root)
+        xp.sqrt(root, out=out)
+        out *= root  # u^(1/4) * u^(1/2)
+        xp.reciprocal(out, out=out)
+    else:
+        xp.power(u, -beta, out=out)
+
+
+def local_response_norm(
+    x: Tensor, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """Normalise each value by the energy of the channels around it.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, ..., C)
+        Activations with the channels last, float32 or float64.
+    size : int, default=5
+        Number of channels in a window. Channel c sees channels c - size//2 to c + (size-1)//2; those
+        that do not exist count as zero.
+    alpha : float, default=1e-4
+        Weight of the energy; **divided by size**, as in Caffe and PyTorch. The AlexNet paper does not
+        divide.
+    beta : float, default=0.75
+        Exponent.
+    k : float, default=1.0
+        What is added to the energy.
+
+    Returns
+    -------
+    Tensor of the shape of x
+        x / (k + alpha/size * sum of x^2 over the window)^beta.
+
+    Raises
+    ------
+    ShapeError
+        If x has fewer than two axes or is empty, or size is no whole number of at least 1.
+
+    References
+    ----------
+    Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural networks",
+    2012, section 3.3. GoogLeNet's constants are those of Caffe's bvlc_googlenet.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = Tensor(np.full((1, 1, 1, 3), 2.0, np.float32))
+    >>> local_response_norm(x, size=3, alpha=3.0, beta=0.5, k=1.0).data.round(3)
+    array([[[[0.667, 0.555, 0.667]]]], dtype=float32)
+    """
+    if x.ndim < 2 or x.size == 0:
+        raise ShapeError(
+            f"local_response_norm: x: expected (N, ..., C) with every size at least 1, got {x.shape}"
+        )
+    size = integer("local_response_norm", "size", size, minimum=1)
+    return LocalResponseNorm(size, alpha, beta, k).apply(x)
