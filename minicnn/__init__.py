@@ -9,7 +9,7 @@ A batch of images is a NumPy array (N, H, W, C) in a `Tensor`; every op has a ha
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from minicnn import functional
+from minicnn import functional, nn
 from minicnn.errors import (
     CheckpointError,
     DataError,
@@ -41,6 +41,7 @@ __all__ = [
     "functional",
     "get_num_threads",
     "models",
+    "nn",
     "no_grad",
     "pinned_blas",
     "set_num_threads",
