@@ -9,7 +9,7 @@ A batch of images is a NumPy array (N, H, W, C) in a `Tensor`; every op has a ha
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from minicnn import functional, nn
+from minicnn import data, functional, nn
 from minicnn.errors import (
     CheckpointError,
     DataError,
@@ -38,6 +38,7 @@ __all__ = [
     "Tensor",
     "UsageError",
     "composed",
+    "data",
     "functional",
     "get_num_threads",
     "models",
