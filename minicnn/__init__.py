@@ -9,7 +9,7 @@ A batch of images is a NumPy array (N, H, W, C) in a `Tensor`; every op has a ha
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from minicnn import data, functional, nn
+from minicnn import data, functional, nn, optim
 from minicnn.errors import (
     CheckpointError,
     DataError,
@@ -44,6 +44,7 @@ __all__ = [
     "models",
     "nn",
     "no_grad",
+    "optim",
     "pinned_blas",
     "set_num_threads",
     "study",

@@ -1,0 +1,51 @@
+"""The `minicnn` command: train, eval, predict, summary, gradcheck."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from minicnn.cli.parser import build_parser
+from minicnn.errors import MinicnnError
+
+BAD_INPUT = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, default=None
+        Without the program's name; None means those of this process.
+
+    Returns
+    -------
+    int
+        Exit status: 0 on success, 1 if a check failed, 2 on bad usage or bad input (with one line on
+        standard error), 130 if the user stopped it.
+    """
+    try:
+        options = build_parser().parse_args(arguments)
+        status: int = options.command(options)
+        sys.stdout.flush()
+        return status
+    except MinicnnError as error:
+        return _fail(str(error))
+    except MemoryError as error:
+        return _fail(f"not enough memory ({error}); a smaller --batch-size needs less")
+    except BrokenPipeError:  # as in `minicnn summary googlenet | head`: nobody listens any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        print("minicnn: stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _fail(message: str) -> int:
+    print(f"minicnn: error: {' '.join(message.split())}", file=sys.stderr)
+    return BAD_INPUT

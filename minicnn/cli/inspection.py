@@ -1,0 +1,49 @@
+"""`minicnn summary` and `minicnn gradcheck`: what study and the gradient checker say, on the command line."""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+from minicnn.cli.networks import INPUT_SIZE
+from minicnn.errors import UsageError
+
+# Channels of the network whose gradients are checked: the fewest there can be, because every coordinate
+# costs two forward passes.
+SMALL_WIDTH = 0.02
+
+
+def summary_command(options: argparse.Namespace) -> int:
+    """Print a network layer by layer; returns the exit status."""
+    from minicnn import models, study
+
+    if options.model == "googlenet" and options.width is not None:
+        raise UsageError("--width: only googlenet-cifar can be scaled; googlenet is as published")
+    if options.model == "googlenet":
+        network = models.googlenet()
+    else:
+        network = models.googlenet_cifar(width=options.width or 1.0)
+    size = options.input_size or INPUT_SIZE[options.model]
+    print(study.summarize(network, (1, size, size, 3)))
+    return 0
+
+
+def gradcheck_command(options: argparse.Namespace) -> int:
+    """Print a table of worst errors; returns 0 if every gradient is right, else 1."""
+    from minicnn import gradient_check, models
+
+    all_right = True
+    if options.model is None:
+        text, right = gradient_check.cli_report(op=options.op)
+        print(text)
+        all_right &= right
+    if options.op is None:
+        name = options.model or "googlenet-cifar"
+        rng = np.random.default_rng(0)
+        network = models.GoogLeNet(name == "googlenet-cifar", num_classes=10, width=SMALL_WIDTH, rng=rng)
+        print(f"\n{name} with both heads and {network.num_parameters():,} parameters", flush=True)
+        text, right = gradient_check.cli_report(model=network.astype(np.float64))
+        print(text)
+        all_right &= right
+    return 0 if all_right else 1

@@ -1,0 +1,56 @@
+"""Networks by name: the one place where settings meet `minicnn.models`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from minicnn import models
+from minicnn.errors import CheckpointError, MinicnnError
+from minicnn.nn import Module
+from minicnn.random import Stream, counter_generator
+from minicnn.training import Checkpoint, Config, find_checkpoint, load_checkpoint
+
+INPUT_SIZE = {"googlenet-cifar": 32, "googlenet": 224}
+
+
+def build_network(config: Config, num_classes: int) -> Module:
+    """Make the network of a run, as it is before the first step."""
+    rng = counter_generator(config.seed, Stream.INITIALISATION)
+    if config.model == "googlenet":
+        return models.googlenet(
+            num_classes,
+            aux=config.aux,
+            activation=config.activation,
+            rng=rng,
+            initialisation=config.initialisation,
+        )
+    return models.googlenet_cifar(
+        num_classes, width=config.width, aux=config.aux, activation=config.activation, rng=rng,
+        initialisation=config.initialisation,
+    )  # fmt: skip
+
+
+def load_network(path: str) -> tuple[Module, Checkpoint, Path]:
+    """Make a trained network from a checkpoint or from the folder of a run.
+
+    Returns
+    -------
+    network : Module
+        In eval mode; with auxiliary heads if the checkpoint has them.
+    checkpoint : Checkpoint
+        Its config says whether there are heads.
+    file : Path
+        Which file it came from.
+    """
+    file = find_checkpoint(path)
+    checkpoint = load_checkpoint(file)
+    weights = checkpoint.final_weights
+    checkpoint.config = replace(checkpoint.config, aux=any(name.startswith("aux") for name in weights))
+    network = build_network(checkpoint.config, len(checkpoint.data.class_names))
+    try:
+        network.load_state_dict(weights)
+    except MinicnnError as error:
+        raise CheckpointError(f"{file}: its weights do not fit its own settings: {error}") from None
+    network.eval()
+    return network, checkpoint, file

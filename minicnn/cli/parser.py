@@ -1,0 +1,132 @@
+"""What can be typed after `minicnn`, and what `--help` says about it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+from typing import NoReturn
+
+from minicnn.cli.evaluate import evaluate_command
+from minicnn.cli.inspection import gradcheck_command, summary_command
+from minicnn.cli.predict import predict_command
+from minicnn.cli.train import train_command
+from minicnn.cli.train_flags import add_train_flags
+from minicnn.cli.values import model_name, positive_number, positive_whole_number
+from minicnn.training.config import DATA, MODELS
+
+TRAIN_EXAMPLES = """\
+examples:
+  minicnn train                                     the embedded shapes, about two minutes on two cores
+  minicnn train --data cifar10                      downloads CIFAR-10 once
+  minicnn train --data folder --data-dir photos     your own images, one subfolder a class
+  minicnn train --data cifar10 --model googlenet    the published network, images enlarged to 224x224
+  minicnn train --recipe caffe --epochs 20          a named recipe, one setting changed
+  minicnn train --resume runs/googlenet-cifar-shapes-1
+  minicnn train --overfit-one-batch                 when something does not learn: try this first
+"""
+EVAL_EXAMPLES = """\
+examples:
+  minicnn eval runs/googlenet-cifar-shapes-1
+  minicnn eval runs/googlenet-cifar-cifar10-1/checkpoint.safetensors --split val
+  minicnn eval runs/googlenet-cifar-cifar10-1 --data-dir /elsewhere/cifar-10-batches-bin
+"""
+PREDICT_EXAMPLES = """\
+examples:
+  minicnn predict runs/googlenet-cifar-cifar10-1 cat.jpg dog.png
+"""
+SUMMARY_EXAMPLES = """\
+examples:
+  minicnn summary googlenet
+  minicnn summary googlenet-cifar --width 0.25 --input-size 48
+"""
+GRADCHECK_EXAMPLES = """\
+examples:
+  minicnn gradcheck                   every op, and a small GoogLeNet with both heads
+  minicnn gradcheck --op conv2d
+  minicnn gradcheck --model googlenet-cifar
+"""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong in one line, instead of printing the whole usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2."""
+        self.exit(2, f"minicnn: error: {message} (see {self.prog} --help)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser; the parsed options have the function to call as `command`."""
+    parser = OneLineParser(
+        prog="minicnn",
+        description="Train GoogLeNet, and look inside it, with a framework written from scratch in NumPy.",
+        epilog="minicnn COMMAND --help explains a command. To begin with: minicnn train",
+        allow_abbrev=False,
+    )
+    version = importlib.metadata.version("minicnn")
+    parser.add_argument("--version", action="version", version=f"minicnn {version}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, summary: str, examples: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", epilog=examples,
+            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        )  # fmt: skip
+
+    train = add("train", "train a network, or continue a run", TRAIN_EXAMPLES)
+    train.usage = "minicnn train [options]\n       minicnn train --resume DIR"  # all flags would fill a page
+    add_train_flags(train)
+    train.set_defaults(command=train_command)
+
+    evaluate = add("eval", "measure a trained network", EVAL_EXAMPLES)
+    evaluate.add_argument(
+        "checkpoint", metavar="CHECKPOINT_OR_RUN", help="checkpoint file or folder of a run"
+    )
+    evaluate.add_argument("--data", choices=DATA, help="data set (default: the run's)")
+    evaluate.add_argument("--data-dir", metavar="DIR", help="folder of the data (default: the run's)")
+    evaluate.add_argument(
+        "--split", choices=("test", "val"), default="test",
+        help="test images, or those the run held back for validation (default: test)",
+    )  # fmt: skip
+    add_threads_flag(evaluate)
+    evaluate.set_defaults(command=evaluate_command)
+
+    predict = add("predict", "name what is on images", PREDICT_EXAMPLES)
+    predict.add_argument("checkpoint", metavar="CHECKPOINT_OR_RUN", help="checkpoint file or folder of a run")
+    predict.add_argument("images", metavar="IMAGE", nargs="+", help="image file")
+    add_threads_flag(predict)
+    predict.set_defaults(command=predict_command)
+
+    summary = add(
+        "summary", "list a network's layers with shapes, parameters and operations", SUMMARY_EXAMPLES
+    )
+    summary.add_argument("model", metavar="MODEL", type=model_name, choices=MODELS, help=" or ".join(MODELS))
+    summary.add_argument(
+        "--input-size", metavar="H", type=positive_whole_number,
+        help="height and width of the image (default: the network's own)",
+    )  # fmt: skip
+    summary.add_argument(
+        "--width",
+        metavar="W",
+        type=positive_number,
+        help="scale of googlenet-cifar's channel counts (default: 1)",
+    )
+    summary.set_defaults(command=summary_command)
+
+    gradcheck = add("gradcheck", "compare hand-written gradients with numerical ones", GRADCHECK_EXAMPLES)
+    what = gradcheck.add_mutually_exclusive_group()
+    what.add_argument("--op", metavar="NAME", help="check this op only (default: all, and a small network)")
+    what.add_argument(
+        "--model", metavar="NAME", type=model_name, choices=MODELS,
+        help="check a small version of this network only",
+    )  # fmt: skip
+    gradcheck.set_defaults(command=gradcheck_command)
+    return parser
+
+
+def add_threads_flag(parser: argparse.ArgumentParser) -> None:
+    """Add --threads."""
+    parser.add_argument(
+        "--threads", metavar="N", type=positive_whole_number,
+        help="threads to use; results do not depend on it (default: the cores this process may use)",
+    )  # fmt: skip

@@ -1,0 +1,165 @@
+"""`minicnn train`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from minicnn.cli.networks import INPUT_SIZE, build_network
+from minicnn.errors import CheckpointError, DeviceError, UsageError
+from minicnn.parallel import set_num_threads
+from minicnn.training import (
+    Config,
+    Images,
+    RunFolder,
+    Splits,
+    claim_free_folder,
+    describe,
+    find_recipe,
+    load_images,
+    make_splits,
+    overfit_one_batch,
+    train,
+)
+from minicnn.training.config import CHANGEABLE_ON_RESUME, flag
+from minicnn.training.overfit import GENTLE_RATE
+from minicnn.training.run_folder import refuse_existing_run
+
+OVERFIT_IMAGES = 32  # more would only take longer
+
+
+def train_command(options: argparse.Namespace) -> int:
+    """Start a run or continue one; returns the exit status."""
+    settings = {field.name for field in fields(Config)}
+    given = {name: value for name, value in vars(options).items() if name in settings}
+    if given.get("data_dir") is not None:
+        given["data_dir"] = str(Path(given["data_dir"]).absolute())  # a run may be continued from elsewhere
+    overfit = hasattr(options, "overfit_one_batch")
+    for other in ("resume", "out"):
+        if overfit and hasattr(options, other):
+            raise UsageError(f"--overfit-one-batch writes nothing and does not go together with --{other}")
+    if hasattr(options, "resume"):
+        if hasattr(options, "out"):
+            raise UsageError("--resume writes to the folder of its run: it does not go together with --out")
+        return _resume(options.resume, given)
+    config = resolve_config(given)
+    _use_machine(config)
+    if overfit:
+        return _overfit(config, given)
+    if hasattr(options, "out"):
+        refuse_existing_run(options.out)
+    images = load_images(config, INPUT_SIZE[config.model])
+    config = _fit_batch(config, images, given)
+    splits = make_splits(images, config, INPUT_SIZE[config.model])
+    run = RunFolder.create(getattr(options, "out", None) or claim_free_folder(config), config, splits.facts)
+    return _train(config, splits, run)
+
+
+def resolve_config(given: dict[str, Any]) -> Config:
+    """Fill what was not given from the recipe.
+
+    Examples
+    --------
+    >>> config = resolve_config({"recipe": "blog", "epochs": 2})
+    >>> config.epochs, config.lr, config.data
+    (2, 0.01, 'shapes')
+    """
+    model, data = given.get("model", Config.model), given.get("data", Config.data)
+    recipe = find_recipe(given.get("recipe", Config.recipe), model, data)
+    settings = {**asdict(recipe), **given}
+    if model == "googlenet":
+        if given.get("width", 1.0) != 1.0:
+            raise UsageError("--width: only googlenet-cifar can be scaled; googlenet is as published")
+        settings["width"] = 1.0
+    return Config(**settings)
+
+
+def _resume(folder: str, given: dict[str, Any]) -> int:
+    run = RunFolder.open(folder)
+    config, facts = run.read_config()
+    for name, value in given.items():
+        if name not in CHANGEABLE_ON_RESUME and value != getattr(config, name):
+            raise UsageError(
+                f"--resume: {folder} was started with {_as_flag(name, getattr(config, name))} and cannot "
+                f"go on with {_as_flag(name, value)}; only --threads and --data-dir may change: "
+                "start a new run instead"
+            )
+    if (result := run.read_result()) is not None:
+        print(
+            f"{folder} is finished: {result['epochs']} epochs, test accuracy {result['test_accuracy']:.2%}; "
+            "there is nothing to continue"
+        )
+        return 0
+    config = replace(config, **{name: given[name] for name in CHANGEABLE_ON_RESUME if name in given})
+    _use_machine(config)
+    images = load_images(config, INPUT_SIZE[config.model])
+    if images.facts != facts:
+        raise CheckpointError(f"{folder}: the images found now are not those its config.json was written for")
+    return _train(config, make_splits(images, config, INPUT_SIZE[config.model]), run)
+
+
+def _train(config: Config, splits: Splits, run: RunFolder) -> int:
+    network = build_network(config, len(splits.facts.class_names))
+    print(
+        f"{describe(config)}: {splits.facts.train_images:,} training, {splits.facts.val_images:,} validation "
+        f"and {len(splits.test.images):,} test images, {network.num_parameters():,} parameters, "
+        f"{config.epochs} epochs of {len(splits.train)} steps; results go to {run.path}",
+        flush=True,
+    )
+    try:
+        result = train(network, config, splits, run)
+    except KeyboardInterrupt:
+        checkpoint, _ = run.load_checkpoint()
+        done = checkpoint.epoch if checkpoint else 0
+        kept = {0: "no epoch was completed", 1: "epoch 1 is kept"}.get(done, f"epochs 1 to {done} are kept")
+        print(f"\nminicnn: stopped; {kept}. To go on: minicnn train --resume {run.path}", file=sys.stderr)
+        return 130
+    print(
+        f"test accuracy {result['test_accuracy']:.2%}, top-5 {result['test_top5']:.2%}, "
+        f"loss {result['test_loss']:.4f} on {result['test_images']:,} images never used before; "
+        f"{result['seconds']:.0f} s of training\n"
+        f"results are in {run.path}: curves.png, result.json, metrics.jsonl, checkpoint.safetensors\n"
+        f"next: minicnn predict {run.path} IMAGE...\n"
+        f"      minicnn eval {run.path}"
+    )
+    return 0
+
+
+def _fit_batch(config: Config, images: Images, given: dict[str, Any]) -> Config:
+    """Bring a recipe's batch size, but not one that was asked for, down to what there is."""
+    available = images.facts.train_images
+    if "batch_size" in given or config.batch_size <= available:
+        return config
+    print(f"the recipe's batches of {config.batch_size} are cut down to the {available} training images")
+    return replace(config, batch_size=available)
+
+
+def _overfit(config: Config, given: dict[str, Any]) -> int:
+    images = load_images(config, INPUT_SIZE[config.model])
+    size = given.get("batch_size", min(OVERFIT_IMAGES, images.facts.train_images))
+    config = replace(config, batch_size=size, augment=False)
+    splits = make_splits(images, config, INPUT_SIZE[config.model])
+    network = build_network(config, len(splits.facts.class_names))
+    x, labels = next(splits.train.epoch(0))
+    lr = given.get("lr", GENTLE_RATE)
+    classes = len(splits.facts.class_names)
+    print(f"can {describe(config)} learn {len(labels)} images by heart, at a learning rate of {lr:g}?")
+    return 0 if overfit_one_batch(network, x, labels, classes, lr, config.aux_weight) else 1
+
+
+def _use_machine(config: Config) -> None:
+    if config.device != "cpu":
+        raise DeviceError(
+            f"--device: expected cpu, got {config.device}: training on a GPU is not supported yet"
+        )
+    if config.threads is not None:
+        set_num_threads(config.threads)
+
+
+def _as_flag(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return flag(name) if value else f"--no-{flag(name)[2:]}"
+    return f"no {flag(name)}" if value is None else f"{flag(name)} {value}"

@@ -1,0 +1,20 @@
+"""Optimisation: stochastic gradient descent, learning rate schedules and averaging of the weights."""
+
+from minicnn.optim.averaging import PolyakAverage
+from minicnn.optim.groups import ParameterGroup, weight_and_bias_groups
+from minicnn.optim.schedules import Plateau, Schedule, constant, cosine, one_cycle, poly, step_decay
+from minicnn.optim.sgd import SGD
+
+__all__ = [
+    "SGD",
+    "ParameterGroup",
+    "Plateau",
+    "PolyakAverage",
+    "Schedule",
+    "constant",
+    "cosine",
+    "one_cycle",
+    "poly",
+    "step_decay",
+    "weight_and_bias_groups",
+]

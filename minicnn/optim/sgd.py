@@ -1,0 +1,175 @@
+"""Stochastic gradient descent with momentum, in the form PyTorch made common.
+
+For a parameter w with gradient g, learning rate lr, momentum m and weight decay d:
+
+    d_t = g + d * w                     the gradient of loss + d/2 * |w|^2
+    v_t = m * v_{t-1} + d_t             v_0 = 0
+    w  -= lr * v_t                      plain momentum
+    w  -= lr * (d_t + m * v_t)          Nesterov: a look ahead along the new velocity
+
+Caffe and the original papers put the rate inside (v = m * v - lr * g; w += v). The two agree while lr
+stays the same; when it drops, this form slows down at once, the other one only as old velocity fades.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minicnn.errors import CheckpointError, UsageError
+from minicnn.optim.groups import make_groups
+from minicnn.parallel import scratch
+
+if TYPE_CHECKING:
+    from minicnn.nn import Parameter
+
+
+class SGD:
+    """Stochastic gradient descent with momentum, Nesterov's variant and weight decay.
+
+    Parameters
+    ----------
+    parameters_or_groups : iterable of Parameter, or of dict
+        What to train. A dict is a group: ``{"params": [...], "lr": 0.01, "weight_decay": 0.0}``, where
+        `lr` and `weight_decay` may be left out and are then those of the optimizer.
+    lr : float
+        Learning rate, above 0.
+    momentum : float, default=0.9
+        Share of the velocity that survives a step, at least 0 and below 1.
+    weight_decay : float, default=0.0
+        Strength of the pull towards zero; added to the gradient before momentum.
+    nesterov : bool, default=False
+        Look ahead along the new velocity; needs momentum.
+
+    Attributes
+    ----------
+    groups : list of ParameterGroup
+        Their `lr` and `weight_decay` may be changed between steps.
+    lr_factor : float
+        What a schedule sets: every group's rate is multiplied by it. Starts at 1.
+
+    Raises
+    ------
+    UsageError
+        For numbers out of range, an empty list or a parameter given twice.
+
+    References
+    ----------
+    Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from minicnn import nn, optim
+    >>> w = nn.Parameter(np.array([1.0, 2.0]))
+    >>> sgd = optim.SGD([w], lr=0.1, momentum=0.9)
+    >>> w.grad = np.array([1.0, 0.0])
+    >>> sgd.step()
+    >>> w.data
+    array([0.9, 2. ])
+    """
+
+    def __init__(
+        self,
+        parameters_or_groups: Iterable[Parameter] | Iterable[Mapping[str, Any]],
+        lr: float,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        if not 0.0 <= momentum < 1.0:
+            raise UsageError(f"SGD: momentum must be at least 0 and below 1, got {momentum}")
+        if nesterov and momentum == 0.0:
+            raise UsageError(
+                "SGD: nesterov looks ahead along the velocity and needs a momentum above 0, got 0"
+            )
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.lr_factor = 1.0
+        self.groups = make_groups(list(parameters_or_groups), lr, weight_decay)
+        self.parameters: list[Parameter] = [p for group in self.groups for p in group.params]
+        if not self.parameters:
+            raise UsageError("SGD: expected at least one parameter to train, got none")
+        if len({id(p) for p in self.parameters}) != len(self.parameters):
+            raise UsageError("SGD: a parameter was given twice; it would be moved twice in every step")
+        self._velocity: dict[int, np.ndarray] = {}  # by place in self.parameters, from its first gradient on
+
+    def step(self) -> None:
+        """Move every parameter that has a gradient, in place; the others are left alone."""
+        place = 0
+        for group in self.groups:
+            for parameter in group.params:
+                if parameter.grad is not None:
+                    self._move(place, parameter, group.lr * self.lr_factor, group.weight_decay)
+                place += 1
+
+    def _move(self, place: int, parameter: Parameter, lr: float, weight_decay: float) -> None:
+        w, g = parameter.data, parameter.grad
+        v = self._velocity.get(place)
+        if v is None:
+            v = self._velocity[place] = np.zeros_like(w)
+        buffer = scratch("optim", w.shape, w)
+        # The gradient array may be somebody else's, so the decayed gradient is built in the buffer.
+        np.multiply(w, weight_decay, out=buffer)
+        buffer += g
+        v *= self.momentum
+        v += buffer
+        if self.nesterov:
+            buffer *= lr
+            w -= buffer
+            lr *= self.momentum
+        np.multiply(v, lr, out=buffer)
+        w -= buffer
+
+    def zero_grad(self) -> None:
+        """Forget all gradients: sets every parameter's `grad` to None."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on later: copies of the velocities, and the settings.
+
+        Returns
+        -------
+        dict
+            ``velocity`` maps the place of a parameter (in the order given to the constructor) to an array;
+            parameters that have not had a gradient yet have none. ``groups`` lists lr and weight_decay.
+        """
+        return {
+            "velocity": {place: v.copy() for place, v in self._velocity.items()},
+            "groups": [{"lr": group.lr, "weight_decay": group.weight_decay} for group in self.groups],
+            "lr_factor": self.lr_factor,
+            "momentum": self.momentum,
+            "nesterov": self.nesterov,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` gave; arrays are copied.
+
+        Raises
+        ------
+        CheckpointError
+            When the state belongs to other parameters or other groups.
+        """
+        count, groups = len(self.parameters), len(self.groups)
+        if len(state["groups"]) != groups:
+            raise CheckpointError(f"SGD: expected the state of {groups} groups, got {len(state['groups'])}")
+        for place, v in state["velocity"].items():
+            if place >= count:
+                raise CheckpointError(f"SGD: expected the state of {count} parameters, got number {place}")
+            if v.shape != self.parameters[place].shape:
+                raise CheckpointError(
+                    f"SGD: the velocity of parameter {place} has shape {v.shape}, "
+                    f"the parameter {self.parameters[place].shape}"
+                )
+        self._velocity = {}
+        for place, v in state["velocity"].items():
+            like = self.parameters[place].data
+            self._velocity[place] = np.array(v, dtype=like.dtype, like=like)
+        for group, settings in zip(self.groups, state["groups"], strict=True):
+            group.lr, group.weight_decay = settings["lr"], settings["weight_decay"]
+        self.lr_factor = state["lr_factor"]
+        self.momentum = state["momentum"]
+        self.nesterov = state["nesterov"]

@@ -1,0 +1,35 @@
+"""Training: recipes, the loop, checkpoints and the run folder."""
+
+from minicnn.training.checkpoint import Checkpoint, DataFacts, load_checkpoint, save_checkpoint
+from minicnn.training.config import Config
+from minicnn.training.loop import NonFiniteLossError, describe, train
+from minicnn.training.metrics import HEADS, Figures, evaluate
+from minicnn.training.overfit import overfit_one_batch
+from minicnn.training.recipes import RECIPES, Recipe, find_recipe
+from minicnn.training.run_folder import RunFolder, claim_free_folder, find_checkpoint
+from minicnn.training.splits import Images, Splits, load_images, make_splits
+
+__all__ = [
+    "HEADS",
+    "RECIPES",
+    "Checkpoint",
+    "Config",
+    "DataFacts",
+    "Figures",
+    "Images",
+    "NonFiniteLossError",
+    "Recipe",
+    "RunFolder",
+    "Splits",
+    "claim_free_folder",
+    "describe",
+    "evaluate",
+    "find_checkpoint",
+    "find_recipe",
+    "load_checkpoint",
+    "load_images",
+    "make_splits",
+    "overfit_one_batch",
+    "save_checkpoint",
+    "train",
+]

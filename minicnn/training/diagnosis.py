@@ -1,0 +1,82 @@
+"""Recognising the commonest way in which a network without batch normalisation does not train.
+
+A network that gives every class the same probability has a loss of ln(K): 2.303 for ten classes. A head
+that stays there has learned nothing about its input: the signal died on the way, or the rate is so high
+or so low that nothing comes of it.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+
+from minicnn.training.metrics import Figures
+
+CLOSE = 0.02  # relative distance from ln(K) that counts as being there
+LEFT = 0.95  # share of ln(K) below which a head that was stuck is free: well away, not a wobble
+CHANCE = 1.3  # times 1/K: accuracy up to here is guessing
+WINDOW = 100  # steps to judge by
+
+
+class PlateauWatch:
+    """Watches the heads of a run and says in words when one is stuck at ln(K), and when it gets away.
+
+    Parameters
+    ----------
+    num_classes : int
+        K.
+    steps_per_epoch : int
+        The last `WINDOW` steps of an epoch are judged, or all of a shorter one.
+    """
+
+    def __init__(self, num_classes: int, steps_per_epoch: int) -> None:
+        self.num_classes = num_classes
+        self.judged_from = max(0, steps_per_epoch - WINDOW)
+        self._before: dict[str, Figures] = {}
+        self._stuck: set[str] = set()
+
+    def before_step(self, step_of_epoch: int, figures: Mapping[str, Figures]) -> None:
+        """Take note of an epoch's running totals before one of its steps."""
+        if step_of_epoch == self.judged_from:
+            self._before = {head: copy.copy(totals) for head, totals in figures.items()}
+
+    def after_epoch(self, figures: Mapping[str, Figures]) -> str | None:
+        """Judge an epoch by its totals; return what there is to say, if it is news."""
+        judged = {head: totals - self._before.get(head, Figures()) for head, totals in figures.items()}
+        stuck = {head for head in judged if is_stuck(judged[head], self.num_classes)}
+        free_below = LEFT * math.log(self.num_classes)
+        freed = {head for head in self._stuck if judged[head].loss < free_below}
+        caught = stuck - self._stuck
+        self._stuck = (self._stuck | stuck) - freed
+        level = f"ln({self.num_classes}) = {math.log(self.num_classes):.3f}"
+        if caught:
+            return (
+                f"plateau: the loss of {_name_heads(stuck, judged)} stays at {level}, which is guessing: "
+                "nothing has been learned from the images so far. What usually helps: a lower --lr; "
+                "--schedule one-cycle, which warms up; --initialisation he; and to see whether the network "
+                "can learn at all, --overfit-one-batch."
+            )
+        if freed:
+            return f"plateau: the loss of {_name_heads(freed, judged)} has left {level}."
+        return None
+
+
+def _name_heads(some: set[str], heads: Mapping[str, Figures]) -> str:
+    if len(some) == len(heads):
+        return "all heads" if len(some) > 1 else "the network"
+    return " and ".join(head for head in heads if head in some)
+
+
+def is_stuck(figures: Figures, num_classes: int) -> bool:
+    """Tell whether a head's loss is that of guessing, and its accuracy too.
+
+    Examples
+    --------
+    >>> is_stuck(Figures(images=1000, loss_sum=2303.0, hits=104), num_classes=10)
+    True
+    >>> is_stuck(Figures(images=1000, loss_sum=2303.0, hits=180), num_classes=10)
+    False
+    """
+    guessing = math.log(num_classes)
+    return abs(figures.loss - guessing) <= CLOSE * guessing and figures.accuracy <= CHANCE / num_classes

@@ -1,0 +1,196 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minicnn import optim
+from minicnn.errors import MinicnnError
+from minicnn.nn import Dropout, Module, total_loss
+from minicnn.parallel import pinned_blas
+from minicnn.random import Stream, counter_generator
+from minicnn.tensor import Tensor
+from minicnn.training.config import Config
+from minicnn.training.curves import draw_curves
+from minicnn.training.diagnosis import PlateauWatch
+from minicnn.training.metrics import HEADS, Figures, count_batch, evaluate
+from minicnn.training.progress import Progress
+from minicnn.training.run_folder import CURVES, RunFolder
+from minicnn.training.splits import Splits
+from minicnn.training.state import TrainingState
+
+
+class NonFiniteLossError(MinicnnError):
+    """The loss became infinite or NaN: training has diverged."""
+
+
+def train(model: Module, config: Config, splits: Splits, run: RunFolder) -> dict[str, Any]:
+    """Train a network to the end, from where the checkpoint of the run folder stands.
+
+    Parameters
+    ----------
+    model : Module
+        Freshly initialised; its output is a `GoogLeNetOutput`.
+    config : Config
+    splits : Splits
+        The test images are used once, at the end.
+    run : RunFolder
+        Where everything is written.
+
+    Returns
+    -------
+    dict
+        What result.json holds.
+
+    Raises
+    ------
+    NonFiniteLossError
+        If training diverges; the last completed epoch is kept.
+    CheckpointError
+        If the run folder's checkpoint cannot be used.
+    KeyboardInterrupt
+        If the user stops it; the last completed epoch is kept.
+    """
+    steps_per_epoch = len(splits.train)
+    total_steps = config.epochs * steps_per_epoch
+    num_classes = len(splits.facts.class_names)
+    state = TrainingState(model, config, steps_per_epoch)
+    checkpoint, notice = run.load_checkpoint()
+    if checkpoint:
+        state.restore(checkpoint)
+    rows = run.keep_metrics(state.epoch)
+    dropouts = [module for _, module in model.named_modules() if isinstance(module, Dropout)]
+    watch = PlateauWatch(num_classes, steps_per_epoch)
+    progress = Progress(config.epochs, steps_per_epoch * config.batch_size, state.epoch)
+    if notice:
+        progress.say(notice)
+
+    with _quiet_overflow(), progress:
+        for epoch in range(state.epoch, config.epochs):
+            start = time.perf_counter()
+            model.train()
+            figures: dict[str, Figures] = {}
+            for step_of_epoch, (images, labels) in enumerate(splits.train.epoch(epoch)):
+                watch.before_step(step_of_epoch, figures)
+                state.optimizer.lr_factor = state.schedule(state.step, total_steps)
+                for place, dropout in enumerate(dropouts):
+                    dropout.rng = counter_generator(config.seed, Stream.DROPOUT, epoch, step_of_epoch, place)
+                with pinned_blas():
+                    out = model(Tensor(images))
+                    loss = total_loss(out, labels, config.aux_weight)
+                    _check_finite(loss.item(), "loss", state, run)
+                    state.optimizer.zero_grad()
+                    loss.backward()
+                    state.optimizer.step()
+                    if state.average:
+                        state.average.update()
+                state.step += 1
+                count_batch(figures, out, labels)
+                progress.after_step(epoch, len(labels), figures)
+            trained = time.perf_counter()
+
+            with state.final_weights():
+                val = evaluate(model, splits.val.epoch(0), heads=config.aux)
+            _check_finite(val["main"].loss, "validation loss", state, run)
+            if isinstance(state.schedule, optim.Plateau):
+                state.schedule.observe(val["main"].loss)
+            state.epoch = epoch + 1
+
+            row = {
+                "epoch": state.epoch,
+                "step": state.step,
+                "lr": config.lr * state.optimizer.lr_factor,
+                **_figures_of_heads("train", figures),
+                **_figures_of_heads("val", val),
+                "val_top5": val["main"].top5,
+                "seconds": round(time.perf_counter() - start, 3),
+                "images_per_second": round(figures["main"].images / (trained - start), 1),
+            }
+            rows.append(row)
+            run.append_metrics(row)
+            run.save_checkpoint(state.checkpoint(splits.facts))
+            rates = _rates_so_far(state, steps_per_epoch, total_steps)
+            draw_curves(rows, run.path / CURVES, describe(config), num_classes, rates)
+            progress.after_epoch(row)
+            if message := watch.after_epoch(figures):
+                progress.say(message)
+
+    with state.final_weights():
+        test = evaluate(model, splits.test.epoch(0), heads=False)
+    result = {
+        "test_accuracy": test["main"].accuracy,
+        "test_top5": test["main"].top5,
+        "test_loss": test["main"].loss,
+        "test_images": test["main"].images,
+        "epochs": state.epoch,
+        "seconds": round(sum(row["seconds"] for row in rows), 3),
+        "parameters": model.num_parameters(),
+        "seed": config.seed,
+    }
+    run.write_result(result)
+    return result
+
+
+def describe(config: Config) -> str:
+    """Name network and data of a run in a few words.
+
+    Examples
+    --------
+    >>> from dataclasses import asdict
+    >>> from minicnn.training.recipes import find_recipe
+    >>> describe(Config(**asdict(find_recipe("default", "googlenet-cifar", "shapes"))))
+    'googlenet-cifar (width 0.25) on shapes'
+    """
+    width = f" (width {config.width:g})" if config.model == "googlenet-cifar" else ""
+    return f"{config.model}{width} on {config.data}"
+
+
+def _check_finite(loss: float, name: str, state: TrainingState, run: RunFolder) -> None:
+    if math.isfinite(loss):
+        return
+    rate = state.config.lr * state.optimizer.lr_factor
+    kept = (
+        f"the last good checkpoint is {run.checkpoint_path} (epoch {state.epoch})"
+        if state.epoch
+        else "no epoch was completed, so there is no checkpoint"
+    )
+    raise NonFiniteLossError(
+        f"the {name} became {loss} at step {state.step + 1} in epoch {state.epoch + 1}, at a learning rate "
+        f"of {rate:.3g}: training has diverged; {kept}; start again with a lower --lr"
+    )
+
+
+def _figures_of_heads(split: str, figures: dict[str, Figures]) -> dict[str, float | None]:
+    """Give loss and accuracy of every head their names in metrics.jsonl; null for heads the network lacks."""
+    row: dict[str, float | None] = {}
+    for head in HEADS:
+        name = split if head == "main" else f"{split}_{head}"
+        row[f"{name}_loss"] = figures[head].loss if head in figures else None
+        row[f"{name}_accuracy"] = figures[head].accuracy if head in figures else None
+    return row
+
+
+def _rates_so_far(
+    state: TrainingState, steps_per_epoch: int, total_steps: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Learning rates as a fine curve over epochs; None if they depend on results, and only the rows know."""
+    if isinstance(state.schedule, optim.Plateau):
+        return None
+    steps = np.unique(np.linspace(0, state.step - 1, 400).astype(int))
+    rates = [state.config.lr * state.schedule(int(step), total_steps) for step in steps]
+    return steps / steps_per_epoch, np.array(rates)
+
+
+@contextmanager
+def _quiet_overflow() -> Iterator[None]:
+    """Silence NumPy's overflow warnings: divergence is reported once, in words, by the loop."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield

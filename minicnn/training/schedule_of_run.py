@@ -1,0 +1,33 @@
+"""From the settings of a run to its schedule."""
+
+from __future__ import annotations
+
+import functools
+
+from minicnn import optim
+from minicnn.training.config import Config
+
+
+def make_schedule(config: Config, steps_per_epoch: int) -> optim.Schedule:
+    """Make the schedule that the settings name.
+
+    Examples
+    --------
+    >>> from minicnn.training.recipes import find_recipe
+    >>> from dataclasses import asdict
+    >>> config = Config(**asdict(find_recipe("blog", "googlenet", "cifar10")))
+    >>> schedule = make_schedule(config, steps_per_epoch=100)
+    >>> schedule(step=799, total=2500), schedule(step=800, total=2500)
+    (1.0, 0.96)
+    """
+    schedules: dict[str, optim.Schedule] = {
+        "constant": optim.constant,
+        "cosine": optim.cosine,
+        "poly": functools.partial(optim.poly, power=config.poly_power),
+        "step": functools.partial(
+            optim.step_decay, every=config.step_epochs * steps_per_epoch, factor=config.step_factor
+        ),
+        "one-cycle": functools.partial(optim.one_cycle, warm_up=config.warm_up),
+        "plateau": optim.Plateau(patience=config.patience),
+    }
+    return schedules[config.schedule]

@@ -1,0 +1,240 @@
+"""The training loop on a tiny network: what it writes, and that nothing can make two equal runs differ."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minicnn.training import NonFiniteLossError, RunFolder, load_checkpoint, train
+from minicnn.training.checkpoint import predecessor
+from minicnn.training.run_folder import CHECKPOINT, CURVES, METRICS
+
+ROW = [
+    "epoch", "step", "lr",
+    "train_loss", "train_accuracy", "train_aux1_loss", "train_aux1_accuracy", "train_aux2_loss", "train_aux2_accuracy",
+    "val_loss", "val_accuracy", "val_aux1_loss", "val_aux1_accuracy", "val_aux2_loss", "val_aux2_accuracy",
+    "val_top5", "seconds", "images_per_second",
+]  # fmt: skip
+CLOCK = {"seconds", "images_per_second"}
+
+
+def arrays_of(checkpoint) -> dict[str, np.ndarray]:
+    groups = {"model": checkpoint.weights, "velocity": checkpoint.velocity, "average": checkpoint.averages}
+    return {f"{kind}.{name}": array for kind, group in groups.items() for name, array in group.items()}
+
+
+def assert_same_run(first: RunFolder, second: RunFolder) -> None:
+    """Every bit of the arrays, everything else in the checkpoints, and the figures of every epoch."""
+    a, b = load_checkpoint(first.checkpoint_path), load_checkpoint(second.checkpoint_path)
+    assert (a.epoch, a.step, a.state) == (b.epoch, b.step, b.state)
+    assert arrays_of(a).keys() == arrays_of(b).keys()
+    for name, array in arrays_of(a).items():
+        assert array.tobytes() == arrays_of(b)[name].tobytes(), name
+    without_clock = [
+        [{key: row[key] for key in row if key not in CLOCK} for row in run.read_metrics()]
+        for run in (first, second)
+    ]
+    assert without_clock[0] == without_clock[1]
+
+
+@pytest.fixture
+def start(tmp_path, splits):
+    """Give a function that makes the folder of a new run."""
+    return lambda name, config: RunFolder.create(tmp_path / name, config, splits.facts)
+
+
+def test_a_run_writes_what_it_should(network, config, splits, start, capsys):
+    run = start("run", config)
+    result = train(network(), config, splits, run)
+
+    rows = run.read_metrics()
+    assert [list(row) for row in rows] == [ROW] * 3
+    assert [(row["epoch"], row["step"]) for row in rows] == [(1, 3), (2, 6), (3, 9)]
+    assert all(math.isfinite(value) for row in rows for value in row.values())
+    assert rows[0]["lr"] == 0.1
+    assert rows[-1]["train_loss"] < rows[0]["train_loss"]
+    assert all(row["val_top5"] == 1.0 for row in rows), (
+        "of three classes, the right one is among the best five"
+    )
+
+    assert list(result) == [
+        "test_accuracy", "test_top5", "test_loss", "test_images", "epochs", "seconds", "parameters", "seed",
+    ]  # fmt: skip
+    assert result == run.read_result() == json.loads((run.path / "result.json").read_text())
+    assert (result["epochs"], result["seed"], result["test_images"]) == (3, 3, 30)
+    assert result["parameters"] == network().num_parameters()
+    assert result["seconds"] == pytest.approx(sum(row["seconds"] for row in rows))
+
+    with Image.open(run.path / CURVES) as curves:
+        assert curves.format == "PNG"
+        assert curves.size == (1650, 780)
+    assert len(capsys.readouterr().out.splitlines()) >= 3, "one line an epoch"
+    assert {path.name for path in run.path.iterdir()} == {
+        "config.json", "metrics.jsonl", "checkpoint.safetensors", "checkpoint.previous.safetensors", "curves.png",
+        "result.json",
+    }  # fmt: skip
+
+
+def test_the_network_learns_colours(network, config, splits, start):
+    config = replace(config, epochs=25, schedule="one-cycle", average_epochs=0.0)
+    result = train(network(), config, splits, start("run", config))
+    assert result["test_accuracy"] > 0.9
+
+
+def test_test_images_are_used_once_and_last(network, config, splits, start):
+    run = start("run", config)
+    train(network(), config, splits, run)
+    assert (splits.train.iterations, splits.val.iterations, splits.test.iterations) == (3, 3, 1)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("crash_at", [(0, 1), (1, 2), (2, 0)])
+def test_a_resumed_run_is_the_same_run(network, config, splits, start, keep_threads, threads, crash_at):
+    keep_threads(2)
+    whole = start("whole", config)
+    train(network(), config, splits, whole)
+
+    keep_threads(threads)
+    stopped = start("stopped", config)
+    splits.train.crash_at = crash_at
+    with pytest.raises(KeyboardInterrupt):
+        train(network(), config, splits, stopped)
+    assert len(stopped.read_metrics()) == crash_at[0]
+    splits.train.crash_at = None
+    train(network(), config, splits, stopped)
+    assert_same_run(whole, stopped)
+
+
+def test_resuming_goes_on_from_the_checkpoint_alone(network, config, splits, start):
+    """A network that was initialised otherwise shows that nothing of it survives."""
+    whole, stopped = start("whole", config), start("stopped", config)
+    train(network(), config, splits, whole)
+    splits.train.crash_at = (2, 1)
+    with pytest.raises(KeyboardInterrupt):
+        train(network(), config, splits, stopped)
+    splits.train.crash_at = None
+    train(network(seed=99), config, splits, stopped)
+    assert_same_run(whole, stopped)
+
+
+def test_a_damaged_checkpoint_sends_the_run_back_to_the_one_before(network, config, splits, start, capsys):
+    whole, stopped = start("whole", config), start("stopped", config)
+    train(network(), config, splits, whole)
+    splits.train.crash_at = (2, 1)
+    with pytest.raises(KeyboardInterrupt):
+        train(network(), config, splits, stopped)
+    splits.train.crash_at = None
+    newest = stopped.checkpoint_path
+    newest.write_bytes(newest.read_bytes()[:-100])
+    capsys.readouterr()
+    train(network(), config, splits, stopped)
+    assert "going back to checkpoint.previous.safetensors, after epoch 1" in capsys.readouterr().out
+    assert_same_run(whole, stopped)
+
+
+def test_a_crash_between_metrics_and_checkpoint_leaves_no_double_line(network, config, splits, start):
+    run = start("run", config)
+    splits.train.crash_at = (1, 0)
+    with pytest.raises(KeyboardInterrupt):
+        train(network(), config, splits, run)
+    with open(run.path / METRICS, "a") as file:
+        file.write('{"epoch": 2, "step": 6}\n{"epoch": 3, "st')
+    splits.train.crash_at = None
+    train(network(), config, splits, run)
+    assert [row["epoch"] for row in run.read_metrics()] == [1, 2, 3]
+
+
+def test_a_run_stopped_before_its_test_is_only_tested(network, config, splits, start):
+    run = start("run", config)
+    result = train(network(), config, splits, run)
+    (run.path / "result.json").unlink()
+    again = train(network(seed=99), config, splits, run)
+    assert splits.train.iterations == 3
+    assert again == result
+
+
+def test_settings_matter(network, config, splits, start):
+    """What must change the arrays does: otherwise the tests above compare nothing."""
+    runs = []
+    for name, changed in (
+        ("a", {}),
+        ("b", {"seed": 4}),
+        ("c", {"nesterov": False}),
+        ("d", {"bias_lr_factor": 1.0}),
+    ):
+        config_ = replace(config, epochs=1, **changed)
+        run = start(name, config_)
+        train(network(), config_, splits, run)
+        runs.append(load_checkpoint(run.checkpoint_path).weights["conv.weight"])
+    assert all((runs[0] != other).any() for other in runs[1:])
+
+
+def test_averages_are_what_is_measured_and_kept(network, config, splits, start):
+    run = start("run", config)
+    train(network(), config, splits, run)
+    checkpoint = load_checkpoint(run.checkpoint_path)
+    assert checkpoint.averages.keys() == checkpoint.weights.keys()
+    assert (checkpoint.final_weights["fc.weight"] == checkpoint.averages["fc.weight"]).all()
+    assert (checkpoint.averages["fc.weight"] != checkpoint.weights["fc.weight"]).any()
+    plain = replace(config, average_epochs=0.0)
+    other = start("plain", plain)
+    train(network(), plain, splits, other)
+    assert other.read_metrics()[0]["val_loss"] != run.read_metrics()[0]["val_loss"]
+    assert other.read_metrics()[0]["train_loss"] == run.read_metrics()[0]["train_loss"]
+
+
+def test_a_network_without_heads(network, config, splits, start):
+    config = replace(config, aux=False, epochs=1)
+    run = start("run", config)
+    train(network(aux=False), config, splits, run)
+    (row,) = run.read_metrics()
+    assert list(row) == ROW
+    assert row["train_aux1_loss"] is row["val_aux2_accuracy"] is None
+
+
+def test_divergence_stops_with_a_clear_line(network, config, splits, start):
+    """Nothing is kept of the epoch in which it happened, and NumPy's warnings (errors here) are not heard."""
+    run = start("run", replace(config, schedule="constant"))
+    splits.train.crash_at = (1, 0)
+    with pytest.raises(KeyboardInterrupt):
+        train(network(), config, splits, run)
+    splits.train.crash_at = None
+    with pytest.raises(
+        NonFiniteLossError,
+        match=r"^the loss became (nan|inf) at step \d in epoch 2, at a learning rate of 1e\+30: training has diverged; "
+        r"the last good checkpoint is .*run.checkpoint.safetensors \(epoch 1\); start again with a lower --lr$",
+    ):
+        train(network(), replace(config, lr=1e30, schedule="constant"), splits, run)
+    assert load_checkpoint(run.path / CHECKPOINT).epoch == 1
+    assert not predecessor(run.checkpoint_path).exists()
+
+
+def test_divergence_in_the_last_step_of_an_epoch_is_not_saved(network, config, splits, start):
+    config = replace(config, batch_size=60, lr=1e38, schedule="constant", average_epochs=0.0)
+    splits.train.batch_size = 60
+    run = start("run", config)
+    with pytest.raises(NonFiniteLossError, match="validation loss became .*; no epoch was completed"):
+        train(network(), config, splits, run)
+    assert not run.checkpoint_path.exists()
+
+
+def test_a_plateau_is_put_in_words(network, config, splits, start, capsys):
+    config = replace(config, lr=1e-9, schedule="constant", epochs=2)
+    model = network()
+    for classifier in (model.fc, model.aux1, model.aux2):
+        classifier.weight.data[...] = 0.0  # every class is as likely as any other
+    train(model, config, splits, start("run", config))
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("plateau")]
+    assert len(said) == 1, "once is enough"
+    assert "the loss of all heads stays at ln(3) = 1.099, which is guessing" in said[0]
+    assert "--overfit-one-batch" in said[0]
+
+
+def test_the_rate_follows_the_schedule(network, config, splits, start):
+    config = replace(config, schedule="poly", poly_power=1.0)
+    run = start("run", config)
+    train(network(), config, splits, run)
+    assert [row["lr"] for row in run.read_metrics()] == pytest.approx([0.1 * 7 / 9, 0.1 * 4 / 9, 0.1 * 1 / 9])
