@@ -19,6 +19,7 @@ from minicnn.errors import (
     ShapeError,
     UsageError,
 )
+from minicnn.gradient_check import GradcheckReport, gradcheck
 from minicnn.parallel import get_num_threads, pinned_blas, set_num_threads
 from minicnn.tensor import Function, Tensor, composed, no_grad
 
@@ -33,6 +34,7 @@ __all__ = [
     "DataError",
     "DeviceError",
     "Function",
+    "GradcheckReport",
     "MinicnnError",
     "ShapeError",
     "Tensor",
@@ -41,6 +43,7 @@ __all__ = [
     "data",
     "functional",
     "get_num_threads",
+    "gradcheck",
     "models",
     "nn",
     "no_grad",
