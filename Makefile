@@ -1,0 +1,80 @@
+# Everything runs in the environment .venv, which the first command creates.
+# A stamp file in it remembers what has been installed, so later calls start at once.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The first Python that is new enough and can make an environment, unless the caller names one.
+SUITABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+              "$$python" -c '$(SUITABLE)' 2>/dev/null && echo "$$python" && break; done)
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
+WHEEL  := dist/minicnn.stamp
+SOURCE := setup.cfg pyproject.toml LICENSE $(wildcard README.md) \
+          $(shell find minicnn models -name __pycache__ -prune -o -print)
+
+.PHONY: help train test lint style types parity wheel-test clean
+
+help:  ## show this list
+	@echo 'minicnn: GoogLeNet from scratch in NumPy. Needs Python 3.11 or later; the rest is installed into $(VENV).'
+	@echo
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@echo
+	@echo 'make train ARGS="--epochs 3" passes options on; make PYTHON=/path/to/python3.12 ... chooses the Python.'
+
+train: $(VENV)/installed  ## train GoogLeNet on the embedded data set, about two minutes on two cores
+	$(BIN)/minicnn train --data shapes $(ARGS)
+
+test: $(VENV)/installed-test  ## run the default tests, under five minutes on two cores
+	$(BIN)/pytest --durations=10 $(ARGS)
+
+lint: style types  ## check style, format and types
+
+style: $(VENV)/installed-lint  ## check style and format; "ruff check --fix" and "ruff format" mend most of it
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# From outside the checkout, and on what is installed: only there minicnn.models is where users find it.
+types: $(VENV)/installed-lint $(WHEEL)  ## check types of the installed package
+	@elsewhere=$$(mktemp -d) && trap 'rm -rf "$$elsewhere"' EXIT \
+	&& $(PIP) install --no-deps --target "$$elsewhere" dist/*.whl && cd "$$elsewhere" \
+	&& "$(CURDIR)/$(BIN)/mypy" --config-file "$(CURDIR)/setup.cfg" \
+	       --cache-dir "$(CURDIR)/.mypy_cache/installed" --package minicnn
+
+parity: $(VENV)/installed-test $(VENV)/installed-parity  ## compare with PyTorch and the ONNX operator vectors
+	$(BIN)/pytest -m parity $(ARGS)
+
+wheel-test: $(WHEEL)  ## install the wheel into an empty environment elsewhere and use it
+	.ci/wheel-test dist/*.whl $(BIN)/python
+
+clean:  ## remove builds and caches; .venv and trained networks stay
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find minicnn models tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/created:
+	@"$(PYTHON)" -c '$(SUITABLE)' 2>/dev/null || { \
+	    echo 'minicnn needs Python 3.11 or later with the venv module (Debian: apt install python3-venv);' >&2; \
+	    echo '$(if $(PYTHON),$(PYTHON) is no such Python,none was found). Name one: make PYTHON=/path/to/python ...' >&2; \
+	    exit 1; }
+	@echo "Creating $(VENV) with $$("$(PYTHON)" --version)"
+	@"$(PYTHON)" -m venv $(VENV)
+	@touch $@
+
+$(VENV)/installed: setup.cfg pyproject.toml | $(VENV)/created
+	@echo 'Installing minicnn and what it needs into $(VENV), which takes a moment'
+	@$(PIP) install --editable .
+	@touch $@
+
+# installed-test, installed-lint, installed-parity: minicnn with the extra of that name
+$(VENV)/installed-%: setup.cfg pyproject.toml | $(VENV)/created
+	@echo 'Installing minicnn with the extra "$*" into $(VENV), which takes a moment'
+	@$(PIP) install --editable '.[$*]'
+	@touch $@
+
+# build/ goes first: setuptools would pack files that lie there from an earlier build.
+$(WHEEL): $(SOURCE) | $(VENV)/created
+	@rm -rf build dist
+	@$(PIP) wheel --no-deps --wheel-dir dist .
+	@touch $@

@@ -1,0 +1,202 @@
+"""Convolution, pooling and LRN on whatever geometry Hypothesis comes up with, forward and backward.
+
+The oracles are the plain-loop references of `minicnn.op_cases`, and their exact derivatives.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minicnn import Tensor
+from minicnn import functional as F
+from minicnn.op_cases import CASES
+from op_runs import assert_gradients_match, cotangent, run, threads, tile_bytes
+from strategies import generators, geometries, many_examples
+
+few = st.integers(1, 3)
+
+
+def check(name, inputs, settings, rng):
+    """Compare an op with its reference; on three threads and tiny tiles, too."""
+    case = CASES[name]
+    y, gradients = run(case.function, inputs, settings)
+    expected = case.reference(*inputs, **settings)
+    assert y.shape == expected.shape
+    np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
+    assert_gradients_match(case.reference, inputs, settings, cotangent(y), gradients, rng)
+
+    with tile_bytes(16), threads(3):
+        tiled = run(case.function, inputs, settings)
+    np.testing.assert_allclose(tiled.y, y, rtol=1e-12, atol=1e-12)
+    for gradient, other in zip(tiled.gradients, gradients, strict=True):
+        np.testing.assert_allclose(gradient, other, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["conv2d", "conv2d_relu"])
+@many_examples
+@given(
+    geometry=geometries(pooling=False),
+    N=few,
+    groups=few,
+    CIG=few,
+    COG=few,
+    bias=st.booleans(),
+    rng=generators,
+)
+def test_convolution(name, geometry, N, groups, CIG, COG, bias, rng):
+    x = rng.standard_normal((N, *geometry.image, groups * CIG))
+    w = rng.standard_normal((*geometry.kernel_size, CIG, groups * COG))
+    b = rng.standard_normal(groups * COG)
+    settings = {"stride": geometry.stride, "padding": geometry.padding, "groups": groups}
+    check(name, (x, w, b) if bias else (x, w), settings, rng)
+
+
+@many_examples
+@given(
+    geometry=geometries(pooling=True), N=few, C=few, spread=st.sampled_from([0, 1, 3, 1000]), rng=generators
+)
+def test_max_pooling(geometry, N, C, spread, rng):
+    """Small whole numbers, so that ties abound; mostly negative ones, so that padding would show."""
+    x = rng.integers(-spread - 1, max(spread // 2, 0), (N, *geometry.image, C)).astype(np.float64)
+    check("max_pool2d", (x,), window_settings(geometry), rng)
+
+
+@many_examples
+@given(geometry=geometries(pooling=True), N=few, C=few, counted=st.booleans(), rng=generators)
+def test_average_pooling(geometry, N, C, counted, rng):
+    x = rng.standard_normal((N, *geometry.image, C))
+    check("avg_pool2d", (x,), window_settings(geometry) | {"count_include_pad": counted}, rng)
+
+
+@given(N=few, H=st.integers(1, 5), W=st.integers(1, 5), C=st.integers(1, 4), rng=generators)
+def test_global_average_pooling(N, H, W, C, rng):
+    check("global_avg_pool2d", (rng.standard_normal((N, H, W, C)),), {}, rng)
+
+
+@many_examples
+@given(
+    leading=st.lists(few, min_size=1, max_size=3),
+    C=st.integers(1, 9),
+    size=st.integers(1, 10),
+    alpha=st.floats(0.1, 3),
+    beta=st.sampled_from([0.75, 0.5, 1.0, 1.3]),
+    k=st.floats(0.5, 2),
+    rng=generators,
+)
+def test_local_response_norm(leading, C, size, alpha, beta, k, rng):
+    x = rng.standard_normal((*leading, C))
+    check("local_response_norm", (x,), {"size": size, "alpha": alpha, "beta": beta, "k": k}, rng)
+
+
+def window_settings(geometry):
+    return {name: value for name, value in geometry._asdict().items() if name != "image"}
+
+
+# ---- long windows: a winner's place no longer fits into one byte ----
+
+
+@pytest.mark.parametrize("length", [255, 256, 257, 300])
+@pytest.mark.parametrize("vertical", [True, False])
+def test_long_windows_remember_their_winners(length, vertical, rng):
+    """Each window's winner lies at another place, the last places included."""
+    size = length + 9
+    x = rng.permutation(4 * size).astype(np.float64).reshape(2, size, 2)
+    x[0, [0, length - 1, length, size - 1], 0] += 1e6 * np.array([4, 3, 2, 1])  # far from where windows start
+    x[1, [size - 1, length // 2], 1] += 1e6 * np.array([2, 1])
+    image = x[:, :, None] if vertical else x[:, None]
+    kernel = (length, 1) if vertical else (1, length)
+    y, (gx,) = run(F.max_pool2d, [image], {"kernel_size": kernel, "stride": 1})
+    gy = cotangent(y)
+
+    y, gy, gx = (array.reshape(2, -1, 2) for array in (y, gy, gx))
+    expected = np.zeros_like(x)
+    for n, start, c in np.ndindex(y.shape):
+        winner = start + x[n, start : start + length, c].argmax()
+        assert y[n, start, c] == x[n, winner, c]
+        expected[n, winner, c] += gy[n, start, c]
+    np.testing.assert_allclose(gx, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("length", [256, 300])
+def test_ties_in_long_windows_go_to_the_first(length):
+    y, (gx,) = run(
+        F.max_pool2d, [np.ones((1, length, 1, 1))], {"kernel_size": (length, 1)}, np.full((1, 1, 1, 1), 5.0)
+    )
+    assert gx.ravel().tolist() == [5.0] + [0.0] * (length - 1)
+
+
+# ---- more about the corners ----
+
+
+def test_pixels_between_windows_receive_zero():
+    """With a stride beyond the kernel some pixels are never seen: their gradient is zero, not rubbish."""
+    x = np.ones((2, 5, 5, 3))
+    unseen = np.ones((5, 5), bool)
+    for p, q in itertools.product((0, 3), repeat=2):
+        unseen[p : p + 2, q : q + 2] = False
+    w = np.ones((2, 2, 3, 1))
+    for function, inputs, settings in (
+        (F.conv2d, [x, w], {"stride": 3}),
+        (F.max_pool2d, [x], {"kernel_size": 2, "stride": 3}),
+        (F.avg_pool2d, [x], {"kernel_size": 2, "stride": 3}),
+    ):
+        gx = run(function, inputs, settings).gradients[0]
+        assert not gx[:, unseen].any()
+        assert gx[:, ~unseen].any()
+
+
+def test_max_pooling_of_minus_infinity_and_of_not_a_number():
+    """Padding is -inf, but nobody's maximum; what is not a number stays visible."""
+    x = np.full((1, 3, 3, 1), -np.inf)
+    assert (F.max_pool2d(Tensor(x), 3, 1, 1).data == -np.inf).all()
+    x[0, 1, 1, 0] = np.nan
+    assert np.isnan(F.max_pool2d(Tensor(x), 3, 1, 1).data).all()
+
+
+def test_convolution_with_an_impulse_shows_the_kernel(rng):
+    """A single bright pixel paints the kernel upside down: this is cross-correlation."""
+    x = np.zeros((1, 5, 5, 1))
+    x[0, 2, 2, 0] = 1
+    w = rng.standard_normal((3, 3, 1, 1))
+    y = F.conv2d(Tensor(x), Tensor(w)).data
+    np.testing.assert_array_equal(y[0, :, :, 0], w[::-1, ::-1, 0, 0])
+
+
+def test_dropout_keeps_the_mean_and_drops_the_share_asked_for(rng):
+    y = F.dropout(Tensor(np.ones(100_000, np.float32)), 0.7, rng=rng).data
+    assert abs((y == 0).mean() - 0.7) < 0.01
+    assert abs(y.mean() - 1) < 0.02
+    assert np.unique(y).tolist() == pytest.approx([0, 1 / 0.3])
+
+
+def test_dropout_draws_anew_each_time_and_is_repeatable():
+    x = Tensor(np.ones(1000, np.float32))
+    rng = np.random.default_rng(3)
+    first, second = F.dropout(x, rng=rng).data, F.dropout(x, rng=rng).data
+    assert (first != second).any()
+    np.testing.assert_array_equal(F.dropout(x, rng=np.random.default_rng(3)).data, first)
+    assert (F.dropout(x).data != F.dropout(x).data).any()  # without a generator, a fresh one
+
+
+def test_dropout_that_drops_nothing_is_the_tensor_itself():
+    x = Tensor([1.0, 2.0])
+    assert F.dropout(x, p=0) is x
+    assert F.dropout(x, p=0.5, training=False) is x
+
+
+def test_cross_entropy_is_exact_for_large_float32_logits():
+    logits = np.array([[1e4, 0.0, -1e4], [-1e4, 1e4, 0.0]], np.float32)
+    y, (gx,) = run(
+        F.cross_entropy, [logits], {"labels": np.array([1, 1]), "reduction": "none"}, np.ones(2, np.float32)
+    )
+    np.testing.assert_array_equal(y, [1e4, 0.0])
+    np.testing.assert_array_equal(gx, [[1, -1, 0], [0, 0, 0]])
+
+
+def test_cross_entropy_of_a_network_that_knows_nothing():
+    assert F.cross_entropy(Tensor(np.zeros((4, 1000))), np.arange(4)).item() == pytest.approx(
+        np.log(1000), rel=1e-15
+    )

@@ -1,0 +1,314 @@
+"""SGD, schedules and averaging against numbers worked out by hand and against plain loops."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minicnn import UsageError, nn, optim
+from minicnn.errors import CheckpointError
+
+
+def parameter(*values: float) -> nn.Parameter:
+    return nn.Parameter(np.array(values))
+
+
+def take_steps(sgd: optim.SGD, gradients: list[np.ndarray]) -> None:
+    """Every parameter gets the same gradient in each step."""
+    for gradient in gradients:
+        for p in sgd.parameters:
+            p.grad = gradient.copy()
+        sgd.step()
+
+
+# ---- SGD --------------------------------------------------------------------------------------------
+
+
+def test_two_steps_by_hand():
+    w = parameter(1.0)
+    sgd = optim.SGD([w], lr=0.1, momentum=0.9, weight_decay=0.1)
+    take_steps(sgd, [np.array([0.5])])
+    assert w.data == pytest.approx([0.94])  # v = 0.5 + 0.1 * 1 = 0.6
+    take_steps(sgd, [np.array([0.5])])
+    assert w.data == pytest.approx([0.8266])  # v = 0.9 * 0.6 + 0.5 + 0.1 * 0.94 = 1.134
+
+
+def test_two_nesterov_steps_by_hand():
+    w = parameter(1.0)
+    sgd = optim.SGD([w], lr=0.1, momentum=0.9, weight_decay=0.1, nesterov=True)
+    take_steps(sgd, [np.array([0.5])])
+    assert w.data == pytest.approx([0.886])  # d = v = 0.6; 1 - 0.1 * (0.6 + 0.9 * 0.6)
+    take_steps(sgd, [np.array([0.5])])
+    assert w.data == pytest.approx([0.725566])  # d = 0.5886, v = 1.1286; 0.886 - 0.1 * (d + 0.9 * v)
+
+
+def test_rate_belongs_outside_the_velocity():
+    """When the rate drops, the whole movement drops at once; Caffe's form would coast on."""
+    w = parameter(0.0)
+    sgd = optim.SGD([w], lr=1.0, momentum=0.5)
+    take_steps(sgd, [np.array([1.0])])
+    sgd.lr_factor = 0.1
+    take_steps(sgd, [np.array([1.0])])
+    assert w.data == pytest.approx([-1.0 - 0.1 * 1.5])
+
+
+@given(
+    st.floats(1e-3, 1.0), st.floats(0.0, 0.99), st.floats(0.0, 0.5), st.booleans(), st.integers(0, 2**32 - 1)
+)
+def test_equals_a_plain_loop(lr, momentum, weight_decay, nesterov, seed):
+    rng = np.random.default_rng(seed)
+    nesterov = nesterov and momentum > 0
+    start, gradients = rng.standard_normal((2, 3)), list(rng.standard_normal((5, 2, 3)))
+    p = nn.Parameter(start.copy())
+    take_steps(optim.SGD([p], lr, momentum, weight_decay, nesterov), gradients)
+    for index in np.ndindex(2, 3):
+        w, v = start[index], 0.0
+        for gradient in gradients:
+            d = gradient[index] + weight_decay * w
+            v = momentum * v + d
+            w -= lr * (d + momentum * v if nesterov else v)
+        assert p.data[index] == pytest.approx(w, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_works_in_place_and_keeps_dtype(dtype, rng):
+    p = nn.Parameter(rng.standard_normal((3, 4)).astype(dtype))
+    array, gradient = p.data, rng.standard_normal((3, 4)).astype(dtype)
+    before, given_gradient = array.copy(), gradient.copy()
+    sgd = optim.SGD([p], 0.1, weight_decay=0.01, nesterov=True)
+    p.grad = gradient
+    sgd.step()
+    assert p.data is array
+    assert array.dtype == dtype
+    assert (array != before).all()
+    assert (gradient == given_gradient).all(), "a gradient may be somebody else's"
+    assert sgd.state_dict()["velocity"][0].dtype == dtype
+
+
+def test_parameters_without_gradient_are_left_alone():
+    moved, left = parameter(1.0), parameter(1.0)
+    sgd = optim.SGD([left, moved], lr=0.1, weight_decay=0.5)
+    moved.grad = np.array([1.0])
+    sgd.step()
+    assert moved.data != 1.0
+    assert left.data == 1.0
+    assert list(sgd.state_dict()["velocity"]) == [1]
+    sgd.zero_grad()
+    assert moved.grad is None
+    sgd.step()
+    assert moved.data == pytest.approx([0.85])
+
+
+def test_groups_have_rates_and_decays_of_their_own():
+    plain, slow, decayed = parameter(1.0), parameter(1.0), parameter(1.0)
+    groups = [{"params": [plain]}, {"params": [slow], "lr": 0.01}, {"params": [decayed], "weight_decay": 1.0}]
+    sgd = optim.SGD(groups, lr=0.1, momentum=0.0)
+    sgd.lr_factor = 0.5
+    take_steps(sgd, [np.array([1.0])])
+    assert plain.data == pytest.approx([0.95])
+    assert slow.data == pytest.approx([0.995])
+    assert decayed.data == pytest.approx([0.9])
+
+
+def test_biases_are_not_decayed_and_may_be_faster(rng):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, rng=rng), nn.Linear(4, 2, rng=rng))
+    groups = optim.weight_and_bias_groups(model, lr=0.1, weight_decay=0.2, bias_lr_factor=2.0)
+    first, second = model.children()
+    assert groups[0]["params"] == [first[1].weight, second[1].weight]
+    assert groups[1]["params"] == [first[1].bias, second[1].bias]
+    assert [(group["lr"], group["weight_decay"]) for group in groups] == [(0.1, 0.2), (0.2, 0.0)]
+
+
+def test_state_dict_continues_exactly(rng):
+    gradients = list(rng.standard_normal((6, 4)))
+    whole, first = nn.Parameter(np.ones(4)), nn.Parameter(np.ones(4))
+    take_steps(optim.SGD([whole], 0.1, weight_decay=0.1), gradients)
+    sgd = optim.SGD([first], 0.1, weight_decay=0.1)
+    take_steps(sgd, gradients[:3])
+    state, values = sgd.state_dict(), first.data.copy()
+    take_steps(sgd, gradients[3:])  # the state must not move along
+
+    second = nn.Parameter(values)
+    continued = optim.SGD([second], 123.0, momentum=0.0)
+    continued.load_state_dict(state)
+    take_steps(continued, gradients[3:])
+    assert (second.data == whole.data).all()
+
+
+def test_state_of_another_optimizer_is_refused():
+    sgd = optim.SGD([parameter(1.0, 2.0)], 0.1)
+    take_steps(sgd, [np.ones(2)])
+    state = sgd.state_dict()
+    with pytest.raises(CheckpointError, match=r"velocity of parameter 0 has shape \(2,\).*\(1,\)"):
+        optim.SGD([parameter(1.0)], 0.1).load_state_dict(state)
+    with pytest.raises(CheckpointError, match="state of 2 groups, got 1"):
+        optim.SGD([{"params": [parameter(1.0)]}, {"params": [parameter(1.0)]}], 0.1).load_state_dict(state)
+    state["velocity"][1] = np.ones(2)
+    with pytest.raises(CheckpointError, match="state of 1 parameters, got number 1"):
+        optim.SGD([parameter(1.0, 2.0)], 0.1).load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"lr": 0.0}, "lr must be a number above 0, got 0.0"),
+        ({"lr": -1.0}, "lr must be a number above 0, got -1.0"),
+        ({"lr": math.nan}, "lr must be a number above 0, got nan"),
+        ({"lr": 0.1, "momentum": 1.0}, "momentum must be at least 0 and below 1, got 1.0"),
+        ({"lr": 0.1, "momentum": -0.1}, "momentum must be at least 0"),
+        ({"lr": 0.1, "weight_decay": -1.0}, "weight_decay must be a number of at least 0, got -1.0"),
+        ({"lr": 0.1, "momentum": 0.0, "nesterov": True}, "needs a momentum above 0"),
+    ],
+)
+def test_wrong_settings(settings, words):
+    with pytest.raises(UsageError, match=words):
+        optim.SGD([parameter(1.0)], **settings)
+
+
+def test_wrong_parameters():
+    w = parameter(1.0)
+    with pytest.raises(UsageError, match="at least one parameter"):
+        optim.SGD([], 0.1)
+    with pytest.raises(UsageError, match="given twice"):
+        optim.SGD([w, w], 0.1)
+    with pytest.raises(UsageError, match="mixture"):
+        optim.SGD([{"params": [w]}, w], 0.1)
+    with pytest.raises(UsageError, match="unknown 'rate'"):
+        optim.SGD([{"params": [w], "rate": 1.0}], 0.1)
+    with pytest.raises(UsageError, match="no 'params'"):
+        optim.SGD([{"lr": 1.0}], 0.1)
+
+
+# ---- schedules --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("schedule", "points"),
+    [
+        (optim.constant, {0: 1.0, 99: 1.0}),
+        (optim.cosine, {0: 1.0, 25: 0.5 + math.sqrt(0.5) / 2, 50: 0.5, 75: 0.5 - math.sqrt(0.5) / 2}),
+        (optim.poly, {0: 1.0, 75: 0.5, 99: 0.1}),
+        (lambda step, total: optim.poly(step, total, power=2.0), {50: 0.25}),
+        (lambda step, total: optim.step_decay(step, total, every=8), {7: 1.0, 8: 0.96, 16: 0.96**2}),
+        (optim.one_cycle, {0: 0.04, 25: 1.0, 40: 0.8, 99: 1 / 75}),
+        (
+            lambda step, total: optim.one_cycle(step, total, warm_up=0.5, start=0.2),
+            {0: 0.2, 25: 0.6, 75: 0.5},
+        ),
+        (lambda step, total: optim.one_cycle(step, total, warm_up=0.0), {0: 1.0, 50: 0.5}),
+    ],
+)
+def test_schedules_at_known_points(schedule, points):
+    assert {step: schedule(step, 100) for step in points} == pytest.approx(points)
+
+
+@given(st.integers(1, 10_000), st.floats(0.0, 0.99), st.data())
+def test_rates_are_never_zero_or_above_the_highest(total, warm_up, data):
+    """A step at rate 0 would be computed for nothing."""
+    step = data.draw(st.integers(0, total - 1))
+    for factor in (
+        optim.cosine(step, total),
+        optim.poly(step, total),
+        optim.step_decay(step, total, every=3),
+        optim.one_cycle(step, total, warm_up=warm_up),
+    ):
+        assert 0.0 < factor <= 1.0
+
+
+def observe(schedule: optim.Plateau, *losses: float) -> list[float]:
+    factors = []
+    for loss in losses:
+        schedule.observe(loss)
+        factors.append(schedule(0, 1))
+    return factors
+
+
+def test_plateau_divides_by_ten_after_patience():
+    schedule = optim.Plateau(patience=2)
+    assert observe(schedule, 2.0, 1.0, 1.1, 0.9, 0.9, 0.9) == pytest.approx([1, 1, 1, 1, 1, 0.1])
+    assert observe(schedule, 0.9, 0.9, 0.5, 0.6) == pytest.approx([0.1, 0.01, 0.01, 0.01])
+
+
+def test_plateau_is_not_fooled_by_a_creeping_loss():
+    schedule = optim.Plateau(patience=3)
+    assert observe(schedule, 2.303, 2.3029, 2.3028, 2.3027)[-1] == pytest.approx(0.1)
+
+
+def test_plateau_continues_from_its_state():
+    schedule, other = optim.Plateau(patience=3), optim.Plateau(patience=3)
+    observe(schedule, 1.0, 1.0, 1.0)
+    other.load_state_dict(schedule.state_dict())
+    assert observe(other, 1.0) == observe(schedule, 1.0) == pytest.approx([0.1])
+    fresh = optim.Plateau()
+    fresh.load_state_dict(optim.Plateau().state_dict())
+    assert fresh.best == math.inf
+
+
+@pytest.mark.parametrize("settings", [{"patience": 0}, {"factor": 0.0}, {"factor": 1.0}])
+def test_wrong_plateaus(settings):
+    with pytest.raises(UsageError, match=r"Plateau: \w+ must"):
+        optim.Plateau(**settings)
+
+
+# ---- averaging --------------------------------------------------------------------------------------
+
+
+def test_average_is_plain_first_and_exponential_then(rng):
+    values = rng.standard_normal((10, 3))
+    p = nn.Parameter(np.zeros(3))
+    average = optim.PolyakAverage([p], window=4)
+    for value in values[:4]:
+        p.data[...] = value
+        average.update()
+    np.testing.assert_allclose(average.averages[0], values[:4].mean(axis=0))
+    expected = values[:4].mean(axis=0)
+    for value in values[4:]:
+        p.data[...] = value
+        average.update()
+        expected = 0.75 * expected + 0.25 * value
+    np.testing.assert_allclose(average.averages[0], expected)
+
+
+def test_averages_are_applied_and_taken_back():
+    p = parameter(0.0)
+    average = optim.PolyakAverage([p], window=10)
+    for value in (1.0, 3.0):
+        p.data[...] = value
+        average.update()
+    own = p.data
+
+    def use() -> None:
+        with average.applied():
+            assert p.data == 2.0
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        use()
+    assert p.data is own
+    assert p.data == 3.0
+
+
+def test_average_continues_from_its_state(rng):
+    values = rng.standard_normal((6, 2))
+    whole = optim.PolyakAverage([p := parameter(0.0, 0.0)], window=3)
+    state = {}
+    for i, value in enumerate(values):
+        p.data[...] = value
+        whole.update()
+        if i == 2:
+            state = whole.state_dict()
+    other = optim.PolyakAverage([p], window=3)
+    other.load_state_dict(state)
+    for value in values[3:]:
+        p.data[...] = value
+        other.update()
+    assert (other.averages[0] == whole.averages[0]).all()
+    with pytest.raises(CheckpointError, match="averages of 1 parameters"):
+        optim.PolyakAverage([parameter(1.0)], window=3).load_state_dict(state)
+
+
+def test_wrong_window():
+    with pytest.raises(UsageError, match="window must be at least 1"):
+        optim.PolyakAverage([parameter(1.0)], window=0)
