@@ -31,7 +31,7 @@ from minicnn.errors import UsageError
 
 # What one tile's temporary arrays may take. Small tiles stay in the cache, large ones make long matrix
 # products; from 256 KiB to 2 MiB a training step takes about the same time.
-TILE_BYTES = 1 << 20
+TILE_BYTES = 4 << 20
 
 Tile = slice
 TileFunction = Callable[[int, Tile], None]
@@ -143,8 +143,8 @@ def batch_tiles(count: int, bytes_per_item: int, array: Array | None = None) -> 
 
     Examples
     --------
-    >>> batch_tiles(5, 1 << 19)
-    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    >>> batch_tiles(6, 1 << 19)  # three would do, but four keep two threads busy to the end
+    [slice(0, 1, None), slice(1, 3, None), slice(3, 4, None), slice(4, 6, None)]
     """
     if array is not None and array_module(array) is not np:
         return [slice(0, count)]

@@ -384,7 +384,12 @@ class Function:
         return any(self.needs_gradient)
 
     def apply(self, *inputs: Tensor) -> Tensor:
-        """Run the op on `inputs` and record it if any of them requires a gradient."""
+        """Run the op on `inputs` and record it if any of them requires a gradient.
+
+        A Function is one application: to apply the op again, make another one.
+        """
+        if self.inputs or self.freed:
+            raise RuntimeError(f"{self!r} is applied a second time; make a new Function for each application")
         _check_inputs(self, inputs)
         self.module_path = ".".join(_state.module_names)
         if _state.recording:

@@ -65,6 +65,42 @@ def test_gradient_shared_by_both_sides_of_a_sum_is_not_added_into():
     np.testing.assert_array_equal(a.grad, [7, 70])
 
 
+def test_gradient_handed_through_is_not_added_into():
+    """a + 0 hands on what it is given, which b has been given too."""
+    a, b = leaf(1, 1), leaf(2, 2)
+    other = a * 5.0
+    y = ((a + 0.0) + b) + other
+    seed = np.array([1.0, 10.0])
+    y.backward(seed)
+    np.testing.assert_array_equal(b.grad, [1, 10])
+    np.testing.assert_array_equal(a.grad, [6, 60])
+    np.testing.assert_array_equal(seed, [1, 10])
+
+
+def test_one_array_may_be_the_gradient_of_several_inputs():
+    """An op that computes its gradient once and returns it for both inputs: each gets one of its own."""
+
+    class Twin(Function):
+        name = "twin"
+
+        def forward(self, a, b):
+            return a + b
+
+        def backward(self, gy):
+            g = gy * 1
+            return g, g
+
+    a, b = leaf(1, 1), leaf(2, 2)
+    other = a * 5.0
+    (Twin().apply(a, b) + other).backward([1, 10])
+    np.testing.assert_array_equal(a.grad, [6, 60])
+    np.testing.assert_array_equal(b.grad, [1, 10])
+    a.zero_grad()
+    b.zero_grad()
+    Twin().apply(a, b).backward([1, 10])
+    assert not np.shares_memory(a.grad, b.grad)
+
+
 def test_diamonds_are_walked_once_per_op():
     """20 diamonds one after another: 2^20 paths, but only 60 ops."""
     calls = 0
@@ -109,8 +145,10 @@ def test_frozen_inputs_get_no_gradient():
 
 
 def test_gradients_are_nobody_elses_arrays():
+    alone, seed = leaf(1, 2), np.array([1.0, 1.0])
+    (alone + 0.0).backward(seed)
+    assert not np.shares_memory(alone.grad, seed)
     a, b, c = leaf(1, 2), leaf(3, 4), leaf(5, 6)
-    seed = np.array([1.0, 1.0])
     (a + b + c.reshape(2)).backward(seed)
     gradients = [a.grad, b.grad, c.grad, seed]
     for i, first in enumerate(gradients):
@@ -195,6 +233,11 @@ def test_gradients_have_the_dtype_and_shape_of_their_tensor():
         assert (x.grad.dtype, x.grad.shape) == (dtype, (2, 1))
         assert (scalar.grad.dtype, scalar.grad.shape) == (dtype, ())
         assert isinstance(scalar.grad, np.ndarray)
+        for op in (F.exp, F.negate, F.sum, lambda t: t * 2, lambda t: t + t, lambda t: t * t + t):
+            scalar.zero_grad()
+            op(scalar).backward()
+            assert isinstance(scalar.grad, np.ndarray)  # NumPy likes to turn these into scalars
+            assert (scalar.grad.dtype, scalar.grad.shape) == (dtype, ())
 
 
 @pytest.mark.parametrize(
@@ -331,6 +374,26 @@ def test_walk_frees_as_it_passes():
         assert all(ref() is None for ref in watched.values())
     finally:
         gc.enable()
+
+
+def test_output_that_is_kept_does_not_keep_what_its_op_saved():
+    """Logits are often kept after the step, to compute the accuracy."""
+
+    class Saving(Function):
+        name = "saving"
+
+        def forward(self, x):
+            self.save(np.array([3.0, 4.0]))
+            return x * 1
+
+        def backward(self, gy):
+            return (gy * self.saved[0],)
+
+    y = Saving().apply(leaf(1, 2))
+    saved = weakref.ref(y.creator.saved[0])
+    y.sum().backward()
+    assert saved() is None
+    assert y.creator.inputs == ()
 
 
 def test_gradients_in_flight_are_dropped_when_used():

@@ -139,16 +139,21 @@ def test_all_tiles_may_fail_at_once():
         run_tiles(work, [slice(0, 1), slice(1, 2)])
 
 
-def test_tile_may_run_tiles_itself():
+def test_tile_may_run_tiles_itself(monkeypatch):
+    monkeypatch.setattr(parallel, "_pool", parallel._Pool())  # one that has no threads to spare
     done = []
-    inner = [slice(i, i + 1) for i in range(3)]
+    meeting = threading.Barrier(2, timeout=20)
 
     def outer(index, tile):
-        run_tiles(lambda i, _: done.append((index, i)), inner)
+        meeting.wait()  # so that the pool's thread has a tile too
+        run_tiles(lambda i, _: done.append((index, i)), [slice(i, i + 1) for i in range(3)])
 
-    with threads(2):
-        run_tiles(outer, [slice(i, i + 1) for i in range(4)])
-    assert sorted(done) == list(itertools.product(range(4), range(3)))
+    with threads(2):  # in a thread of its own, so that a deadlock would show and not hang
+        user = threading.Thread(target=run_tiles, args=(outer, [slice(0, 1), slice(1, 2)]), daemon=True)
+        user.start()
+        user.join(20)
+    assert not user.is_alive()
+    assert sorted(done) == list(itertools.product(range(2), range(3)))
 
 
 def test_two_threads_may_use_the_pool_at_once():

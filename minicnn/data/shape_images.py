@@ -3,6 +3,11 @@
 It needs no download, and everything about it is known: class, size, position, rotation. Sizes vary almost
 fourfold, so that branches with different receptive fields have different things to do. Colours say nothing
 about the class, and no pixel alone does, so that a linear classifier does badly.
+
+How hard it is was chosen for networks without batch normalisation, which learn an invariance slowly: shapes
+are always brighter than what lies behind them, and turned by 45 degrees at most. With dark shapes among the
+bright ones and full turns, a plain network of six convolutions still guessed after five epochs; as it is, it
+was right nine times in ten.
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ SMALLEST_SHAPE, LARGEST_SHAPE = 8.0, 30.0  # diameters, in pixels
 
 SIDE = 32  # pixels
 BLOCK = 100  # images drawn together, equally many of every class
-STROKES = 5  # in every background
+STROKES = 3  # in every background
 SPLITS = ("train", "test")
 
 Floats = npt.NDArray[np.floating]  # float32 throughout
@@ -44,8 +49,8 @@ def load_shapes(
 ) -> tuple[Images, Labels] | tuple[Images, Labels, Floats]:
     """Draw the first `n` images of the embedded data set.
 
-    One shape of ten classes, of any colour, size, position and rotation, lies on a background with a
-    gradient and a few thin strokes; noise lies over everything.
+    One shape of ten classes lies on a darker background with a gradient and a few thin strokes; colours,
+    size, position and rotation (by up to 45 degrees) are random. Noise lies over everything.
 
     Parameters
     ----------
@@ -101,12 +106,12 @@ def _draw_block(rng: np.random.Generator) -> tuple[Images, Labels, Floats]:
     labels = rng.permutation(BLOCK) % len(OUTLINES)
     octaves = math.log2(LARGEST_SHAPE / SMALLEST_SHAPE)
     sizes = SMALLEST_SHAPE * 2 ** (octaves * _uniform(rng, BLOCK))
-    colours = 0.1 + 0.8 * _uniform(rng, BLOCK, 3)
-    canvas = _gradient(rng, colours)
+    backgrounds = 0.3 * _uniform(rng, BLOCK, 3)
+    canvas = _gradient(rng, backgrounds)
     for _ in range(STROKES):
         _add_stroke(rng, canvas)
-    _add_shapes(rng, canvas, colours, labels, sizes)
-    strength = 2 + 10 * _uniform(rng, BLOCK, 1, 1, 1)  # in grey levels
+    _add_shapes(rng, canvas, backgrounds, labels, sizes)
+    strength = 2 + 6 * _uniform(rng, BLOCK, 1, 1, 1)  # in grey levels
     noise = strength * rng.standard_normal(canvas.shape, dtype=np.float32)
     pixels = np.clip(255 * canvas + noise, 0, 255).round().astype(np.uint8)
     return pixels.transpose(0, 2, 3, 1), labels, sizes
@@ -128,7 +133,7 @@ def _turned(centres: Floats, angles: Floats) -> tuple[Floats, Floats]:
 def _gradient(rng: np.random.Generator, colours: Floats) -> Floats:
     middle = np.full((BLOCK, 2), SIDE / 2, np.float32)
     along, _ = _turned(middle, 2 * math.pi * _uniform(rng, BLOCK))
-    slopes = 0.6 * (_uniform(rng, BLOCK, 3) - 0.5) / SIDE
+    slopes = 0.4 * (_uniform(rng, BLOCK, 3) - 0.5) / SIDE
     return colours[:, :, None, None] + along[:, None] * slopes[:, :, None, None]
 
 
@@ -139,30 +144,29 @@ def _paint(canvas: Floats, distances: Floats, colours: Floats, opacity: float = 
 
 
 def _add_stroke(rng: np.random.Generator, canvas: Floats) -> None:
-    """Put one stroke on every background: anything from a dot to a long line, half transparent."""
+    """Put one stroke on every background: anything from a dot to a long line, faint."""
     u, v = _turned(SIDE * _uniform(rng, BLOCK, 2), math.pi * _uniform(rng, BLOCK))
     half_length = 10 * _uniform(rng, BLOCK, 1, 1) ** 2
     half_width = 0.4 + 0.5 * _uniform(rng, BLOCK, 1, 1)
     distances = np.hypot(np.maximum(np.abs(u) - half_length, 0), v) - half_width
-    _paint(canvas, distances, _uniform(rng, BLOCK, 3, 1, 1), opacity=0.6)
+    _paint(canvas, distances, _uniform(rng, BLOCK, 3, 1, 1), opacity=0.4)
 
 
 def _add_shapes(
-    rng: np.random.Generator, canvas: Floats, background: Floats, labels: Labels, sizes: Floats
+    rng: np.random.Generator, canvas: Floats, backgrounds: Floats, labels: Labels, sizes: Floats
 ) -> None:
     # A large shape has little room to move; up to 15% of its diameter may lie outside the image.
     room = SIDE - 0.85 * sizes
     centres = SIDE / 2 + (_uniform(rng, BLOCK, 2) - 0.5) * room[:, None]
-    u, v = _turned(centres, 2 * math.pi * _uniform(rng, BLOCK))
+    u, v = _turned(centres, 0.5 * math.pi * (_uniform(rng, BLOCK) - 0.5))
     radii = sizes[:, None, None] / 2
     distances = np.empty_like(u)
     for label, outline in enumerate(OUTLINES.values()):
         chosen = labels == label
         radius = radii[chosen]
         distances[chosen] = radius * outline(u[chosen] / radius, v[chosen] / radius)
-    # The one of four colours that differs most from the background, lit from a random side.
-    candidates = _uniform(rng, BLOCK, 4, 3)
-    contrast = ((candidates - background[:, None]) ** 2).sum(axis=2)
-    colours = candidates[np.arange(BLOCK), contrast.argmax(axis=1)]
+    # Brighter than the background in every channel, and as bright as can be in one.
+    colours = backgrounds + (1 - backgrounds) * (0.3 + 0.7 * _uniform(rng, BLOCK, 3))
+    colours[np.arange(BLOCK), rng.integers(0, 3, BLOCK)] = 1
     light = 1 + 0.01 * u
     _paint(canvas, distances, colours[:, :, None, None] * light[:, None])

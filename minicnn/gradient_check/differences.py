@@ -23,6 +23,9 @@ from minicnn.errors import UsageError
 # Multiples of eps at which an error is looked at again: for the default eps, 1e-4 to 1e-7.
 STEP_WIDTHS = (100, 10, 1, 0.1)
 
+# At so many of them in a row an error has to be the same to count as one that stays.
+NEIGHBOURS = 3
+
 # (eps, what backward says minus the quotient at that eps) for several eps, largest first
 ErrorsByEps = tuple[tuple[float, float], ...]
 
@@ -70,9 +73,10 @@ def stays(errors: ErrorsByEps, resolution: float = 0.0) -> bool:
     A change of the output by less than `resolution` may be lost in rounding, at one step width like at
     the next: an error that small says nothing.
     """
-    for three in zip(errors, errors[1:], errors[2:], strict=False):
-        values = [error for _, error in three]
-        largest_eps = three[0][0]
+    for start in range(len(errors) - NEIGHBOURS + 1):
+        neighbours = errors[start : start + NEIGHBOURS]
+        values = [error for _, error in neighbours]
+        largest_eps = neighbours[0][0]
         smallest = min(map(abs, values))
         alike = all(abs(a - b) <= 0.2 * smallest for a, b in itertools.combinations(values, 2))
         if alike and smallest * largest_eps > resolution:

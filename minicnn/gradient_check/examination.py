@@ -10,6 +10,7 @@ import numpy as np
 from minicnn.backend import array_module, to_numpy
 from minicnn.errors import ShapeError, UsageError
 from minicnn.gradient_check.differences import (
+    NEIGHBOURS,
     Settings,
     choose_coordinates,
     random_cotangent,
@@ -54,7 +55,7 @@ class Examination:
         self.check_op = single_op_check(settings, rng)
 
     def report(self) -> GradcheckReport:
-        y = to_numpy(self.output.data).copy()  # the original may be a view of an input
+        y = to_numpy(self.output.data)
         if not np.isfinite(y).all():
             bad = tuple(map(int, np.argwhere(~np.isfinite(y))[0]))
             return GradcheckReport(
@@ -101,11 +102,11 @@ class Examination:
         coordinates = choose_coordinates(tensor.shape, self.samples, self.rng)
         kinks, smooth = [], []
         for index in coordinates:
-            numeric = self._quotient(position, index, self.settings.eps)
-            if isinstance(numeric, Place):
-                kinks.append(Kink(position, name, index, *numeric))
+            quotient = self._quotient(position, index, self.settings.eps)
+            if isinstance(quotient, Place):
+                kinks.append(Kink(position, name, index, *quotient))
             else:
-                smooth.append(Failure(position, name, index, float(gradient[index]), numeric))
+                smooth.append(Failure(position, name, index, float(gradient[index]), quotient))
             self.progress()
 
         scale = max((abs(c.numeric) for c in smooth), default=0.0)
@@ -114,15 +115,17 @@ class Examination:
         if suspects:
             worst = max(suspects, key=lambda c: self.settings.excess(c.analytic, c.numeric, scale))
             failures = self._look_closer(worst, failures, scale)
-        errors = [(abs(c.analytic - c.numeric), abs(c.numeric), abs(c.analytic)) for c in smooth]
+        analytic, numeric = np.array([(c.analytic, c.numeric) for c in smooth]).reshape(-1, 2).T
+        error = np.abs(analytic - numeric)
+        size = np.maximum(np.maximum(np.abs(analytic), np.abs(numeric)), scale / 100)
         report = InputReport(
             name=name,
             shape=tensor.shape,
             checked=len(coordinates),
             kinks=len(kinks),
             failures=len(failures),
-            max_abs_err=max((e for e, _, _ in errors), default=0.0),
-            max_rel_err=max((e / max(n, a, scale / 100) for e, n, a in errors if e), default=0.0),
+            max_abs_err=float(error.max(initial=0)),
+            max_rel_err=float((error / np.where(size == 0, 1, size)).max(initial=0)),
             largest_gradient=scale,
         )
         return self._with_culprit(position, failures), kinks, report
@@ -173,6 +176,10 @@ class Examination:
             return [measured] if stays(measured.errors_by_eps, self.resolution) else []
         return [measured if c is worst else c for c in failures]
 
+    def _moves(self, failure: Failure) -> bool:
+        errors = failure.errors_by_eps
+        return len(errors) >= NEIGHBOURS and not stays(errors)
+
     def _with_culprit(self, position: int, failures: list[Failure]) -> list[Failure]:
         if not failures:
             return []
@@ -183,6 +190,11 @@ class Examination:
             explanation = (
                 f"{self.names[position]}: no recorded op leads from here to the result; is it computed under "
                 "no_grad(), or from .data, .numpy() or .detach()?"
+            )
+        elif found is None and any(self._moves(c) for c in failures):
+            explanation = (
+                f"{self.names[position]}: the error moves with eps, so it may be that of the difference "
+                "quotient; try another eps"
             )
         elif found is None:
             explanation = (

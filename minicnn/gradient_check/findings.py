@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minicnn.gradient_check.differences import ErrorsByEps, stays
+from minicnn.gradient_check.differences import NEIGHBOURS, ErrorsByEps, stays
 
 Index = tuple[int, ...]
 
@@ -27,11 +27,10 @@ def describe_errors(errors: ErrorsByEps) -> list[str]:
     row = "error  " + "".join(f"{error:>11.2e}" for _, error in errors)
     if stays(errors):
         verdict = "the error stays whatever eps is: the gradient is wrong"
+    elif len(errors) < NEIGHBOURS:
+        verdict = "kinks at the other step widths: how the error moves with eps cannot be told"
     else:
-        verdict = (
-            "the error moves with eps: it may be that of the difference quotient (too large for a large eps: "
-            "curvature; for a small one: rounding)"
-        )
+        verdict = "the error moves with eps: a large one adds curvature, a small one rounding"
     return [head, row, verdict]
 
 

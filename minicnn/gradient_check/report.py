@@ -130,7 +130,7 @@ class GradcheckReport:
         if found:
             lines += ["", "First op on the backward path whose own gradient is wrong", *_listed(found)]
         if explanations:
-            lines += ["", "No op is wrong by itself", *(f"  {text}" for text in explanations)]
+            lines += ["", "No op is wrong by itself", *_listed(explanations)]
         return lines
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn.backend import Array, array_module, to_numpy
-from minicnn.gradient_check.differences import Settings, random_cotangent, resolution, stays
+from minicnn.gradient_check.differences import ErrorsByEps, Settings, random_cotangent, resolution, stays
 from minicnn.gradient_check.findings import WrongOp
 from minicnn.gradient_check.recording import Step
 from minicnn.tensor import Function, Tensor
@@ -48,7 +48,7 @@ class SingleOp:
         """Check the gradient of input number `position`; return what is wrong with it, or None."""
         remark = self._spoiled_arrays()
         if remark:
-            return self._finding(position, (), np.nan, np.nan, remark=remark)
+            return self._finding(position, remark=remark)
         gradient = self._gradient(position, self.cotangent)
         index = self._suspect(position, gradient)
         if index is None:
@@ -69,12 +69,22 @@ class SingleOp:
         errors = self.settings.errors_by_eps(analytic, quotient)
         excess = self.settings.excess(analytic, numeric, float(np.abs(gradient).max()))
         if np.isnan(analytic) or (excess > 1 and stays(errors, resolution(self.y, self.cotangent))):
-            return self._finding(position, index, analytic, numeric, errors_by_eps=errors)
+            return self._finding(position, index, analytic, numeric, errors)
         return None
 
-    def _finding(self, position: int, index: tuple[int, ...], *values: float, **more: object) -> WrongOp:
+    def _finding(
+        self,
+        position: int,
+        index: tuple[int, ...] = (),
+        analytic: float = np.nan,
+        numeric: float = np.nan,
+        errors: ErrorsByEps = (),
+        remark: str = "",
+    ) -> WrongOp:
         function = self.step.function
-        return WrongOp(function.name, function.module_path, position, index, *values, **more)  # type: ignore[arg-type]
+        return WrongOp(
+            function.name, function.module_path, position, index, analytic, numeric, errors, remark
+        )
 
     # ---- running it ----
 

@@ -80,7 +80,8 @@ class Conv2d(Module):
         self.groups = integer("Conv2d", "groups", groups, minimum=1)
         if CI % self.groups or CO % self.groups:
             raise ShapeError(
-                f"Conv2d: groups: expected a divisor of {CI} input and {CO} output channels, got {self.groups}"
+                f"Conv2d: groups: expected a divisor of {CI} input and {CO} output channels, "
+                f"got {self.groups}"
             )
         self.activation = _checked_activation(activation)
         shape = (KH, KW, CI // self.groups, CO)

@@ -71,6 +71,11 @@ def _samples(rng: np.random.Generator) -> list[Sample]:
             arrays((3, 5, 6, 2), (2, 4, 2, 3), (3,)),
             {"stride": (2, 1), "padding": ((1, 0), (3, 2))},
         ),
+        Sample(
+            "paddings all different, stride 1",
+            arrays((3, 4, 4, 2), (2, 4, 2, 3), (3,)),
+            {"padding": ((1, 0), (3, 2))},
+        ),
         Sample("5x5 on one pixel", arrays((2, 1, 1, 2), (5, 5, 2, 2), (2,)), {"padding": 2}),
         Sample("kernel as large as the image", arrays((4, 3, 4, 2), (3, 4, 2, 5), (5,))),
         Sample("stride beyond the kernel", arrays((2, 7, 8, 1), (2, 2, 1, 2), (2,)), {"stride": [3, 4]}),

@@ -199,8 +199,8 @@ _CONCAT_ERRORS = (
     ),
     ErrorCase(
         "numbers of axes differ",
-        lambda: F.concat([zeros(2, 3), zeros(2)], axis=0),
-        r"^concat: tensors: expected equal shapes except along axis 0, got \(2, 3\) first and \(2,\) at",
+        lambda: F.concat([zeros(2, 3), zeros(2)], axis=1),
+        r"^concat: tensors: expected equal shapes except along axis 1, got \(2, 3\) first and \(2,\) at",
     ),
     ErrorCase(
         "no such axis",

@@ -73,7 +73,7 @@ def dropout(
     >>> import numpy as np
     >>> x = Tensor([1.0, 1.0, 1.0, 1.0])
     >>> dropout(x, p=0.5, rng=np.random.default_rng(0)).data
-    array([2., 0., 0., 0.], dtype=float32)
+    array([2., 2., 2., 0.], dtype=float32)
     """
     if not 0 <= p <= 1:
         raise MinicnnError(f"dropout: p: expected a probability to drop, from 0 to 1, got {p!r}")

@@ -7,6 +7,7 @@ Everything is computed from the graph that a real forward pass leaves behind, ne
 description of the network.
 """
 
-from minicnn.study.summary import LayerRow, Summary, summarize
+from minicnn.study.layer_rows import LayerRow
+from minicnn.study.summary import Summary, summarize
 
 __all__ = ["LayerRow", "Summary", "summarize"]

@@ -87,7 +87,7 @@ def field_after(
     if isinstance(window, Window):
         return field.through(window)
     if _combines_everything(function, tensors, images):
-        return Field(images[1:3], (0, 0), everything=True)
+        return Field((images[1], images[2]), (0, 0), everything=True)
     if function.name in _MOVES:
         return Field(field.size, None, field.everything)
     if field.everything or field.step is None:

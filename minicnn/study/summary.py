@@ -52,11 +52,11 @@ class Summary:
     def __str__(self) -> str:
         size = "x".join(map(str, self.input_shape[1:]))
         title = f"{self.model}, input {size}; shapes and multiply-adds for one image"
-        totals = [("total", self.inference_params, self.total_macs)]
+        totals = [("total at inference", self.inference_params, self.total_macs)]
         if self.total_params > self.inference_params:
             macs = self.total_macs + self.training_macs
-            totals[0] = ("total at inference", self.inference_params, self.total_macs)
-            totals.append(("total in training", self.total_params, macs))
+            what = "total in training" if self.training_macs else "with unused parameters"
+            totals.append((what, self.total_params, macs))
         return "\n".join([title, *rows_as_table(self.rows, totals), *([self.note] if self.note else [])])
 
 
@@ -121,7 +121,7 @@ def summarize(model: Module, input_shape: Sequence[int]) -> Summary:
 
 
 def _training_only(inference: Layers, training: Layers) -> list[LayerRow]:
-    """Return the rows of a pass with heads that the inference pass does not have, to be listed after its rows."""
+    """Return the rows that only the pass with heads has, to be listed after those of inference."""
     known = {(row.module_path, row.kind) for row in inference.rows}
     is_new = [(row.module_path, row.kind) not in known for row in training.rows]
     # Where each row of the pass with heads comes to stand when the new ones are moved to the end.

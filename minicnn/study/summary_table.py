@@ -1,103 +1,120 @@
 """The rows of a summary as a table, in which an inception module reads like its diagram.
 
-inception3a                                                      163,696    128,049,152
-  ├ conv1x1            conv2d 1x1/1, relu         28x28x64        12,352      9,633,792     27
-  ├ conv3x3_reduce     conv2d 1x1/1, relu         28x28x96        18,528     14,450,688     27
-  │ └ conv3x3          conv2d 3x3/1, relu         28x28x128      110,720     86,704,128     43
-  ...
-  └ concat             concat                     28x28x256                                 59
+    inception3a                                           163,696     128,049,152
+      ├ conv1x1         conv2d 1x1, relu     28x28x64      12,352       9,633,792       27
+      ├ conv3x3_reduce  conv2d 1x1, relu     28x28x96      18,528      14,450,688       27
+      │ └ conv3x3       conv2d 3x3, relu    28x28x128     110,720      86,704,128       43
+      ...
+      └ concat          concat              28x28x256                                   59
+
+A line without a kind is a module: its numbers are the sums of those below it.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from minicnn.study.layer_rows import LayerRow
 
-# The layer's column is cut here, so that a table fits on a screen.
-LABEL_WIDTH = 30
+# The columns for the layer and its kind are cut here, so that the table fits on a screen of 110 columns.
+TEXT_WIDTH = 28
 
 Total = tuple[str, int, int]  # what, parameters, multiply-adds
+Numbered = tuple[int, LayerRow]
 
 
-def rows_as_table(rows: Sequence[LayerRow], totals: Iterable[Total]) -> list[str]:
-    """Return the lines of the table, at most 110 characters wide."""
-    entries = list(_entries(rows))
-    width = min(
-        LABEL_WIDTH, max(len(label) for label, *_ in [*entries, *([t[0]] for t in totals), ("layer",)])
+class _Line(NamedTuple):
+    label: str
+    kind: str = ""
+    output: str = ""
+    params: str = ""
+    macs: str = ""
+    sees: str = ""
+
+    def padded(self, widths: tuple[int, int]) -> str:
+        label, kind = (
+            f"{text if len(text) <= width else text[: width - 1] + '…':<{width}}"
+            for text, width in zip(self[:2], widths, strict=True)
+        )
+        numbers = f"{self.output:>13} {self.params:>12} {self.macs:>15} {self.sees:>8}"
+        return f"{label}  {kind} {numbers}".rstrip()
+
+
+def rows_as_table(rows: Sequence[LayerRow], totals: Sequence[Total]) -> list[str]:
+    """Return the lines of the table."""
+    head = _Line("layer", "kind", "output", "parameters", "multiply-adds", "sees px")
+    body = list(_body(rows))
+    foot = [_Line(what, params=_number(params), macs=_number(macs)) for what, params, macs in totals]
+    lines = [head, *body, *foot]
+    widths = (
+        min(TEXT_WIDTH, max(len(line.label) for line in lines)),
+        min(TEXT_WIDTH, max(len(line.kind) for line in lines)),
     )
-    head = _line(width, "layer", "kind", "output", "parameters", "multiply-adds", "sees px")
-    rule = "-" * len(head)
-    lines = [head, rule, *(_line(width, *entry) for entry in entries), rule]
-    return lines + [_line(width, label, "", "", _number(p), _number(m), "") for label, p, m in totals]
+    rule = "-" * len(head.padded(widths))
+    padded = [line.padded(widths) for line in lines]
+    return [padded[0], rule, *padded[1 : 1 + len(body)], rule, *padded[1 + len(body) :]]
 
 
-def _line(width: int, label: str, kind: str, output: str, params: str, macs: str, sees: str) -> str:
-    if len(label) > width:
-        label = f"{label[: width - 1]}…"
-    return f"{label:<{width}}  {kind:<24} {output:>13} {params:>12} {macs:>15} {sees:>8}".rstrip()
-
-
-def _entries(rows: Sequence[LayerRow]) -> Iterator[tuple[str, ...]]:
-    """Yield the cells of each line."""
+def _body(rows: Sequence[LayerRow]) -> Iterator[_Line]:
     numbered = list(enumerate(rows))
-    yield from _module_entries([(i, row) for i, row in numbered if not row.training_only], "", "")
+    yield from _module_lines([(i, row) for i, row in numbered if not row.training_only], "", "")
     training = [(i, row) for i, row in numbered if row.training_only]
     if training:
-        yield "in training only:", "", "", "", "", ""
-        yield from _module_entries(training, "", "")
+        yield _Line("in training only:")
+        yield from _module_lines(training, "", "")
 
 
-def _module_entries(
-    rows: Sequence[tuple[int, LayerRow]], module: str, indent: str
-) -> Iterator[tuple[str, ...]]:
+def _module_lines(rows: Sequence[Numbered], module: str, indent: str) -> Iterator[_Line]:
     """Yield the lines of the rows that `module` called, itself or through its children."""
-    branches = iter(_branch_signs(rows, module))
-    for path, group in itertools.groupby(
-        rows, key=lambda numbered: _child_of(module, numbered[1].module_path)
-    ):
+
+    def child(numbered: Numbered) -> str:
+        return _child_of(module, numbered[1].module_path)
+
+    signs = _branch_signs(rows, module)
+    for path, group in itertools.groupby(rows, key=child):
         called = list(group)
         if path == module or len(called) == 1:
-            for _, row in called:
-                yield _layer_entry(row, module, f"{indent}{next(branches)}")
-            continue
-        name = path.removeprefix(module).removeprefix(".")
-        params, macs = sum(row.params for _, row in called), sum(row.macs for _, row in called)
-        yield f"{indent}{name}", "", "", _number(params), _number(macs), ""
-        yield from _module_entries(called, path, f"{indent}  ")
+            for number, row in called:
+                yield _row_line(row, module, f"{indent}{signs.get(number, '')}")
+        else:
+            params, macs = sum(row.params for _, row in called), sum(row.macs for _, row in called)
+            name = path.removeprefix(module).removeprefix(".")
+            yield _Line(f"{indent}{name}", params=_number(params), macs=_number(macs))
+            yield from _module_lines(called, path, f"{indent}  ")
 
 
 def _child_of(module: str, path: str) -> str:
     """Return the path of the child of `module` that `path` lies in; `module` itself if it is that one."""
     if path == module:
         return module
-    child = path.removeprefix(f"{module}." if module else "").partition(".")[0]
-    return f"{module}.{child}" if module else child
+    below = path.removeprefix(f"{module}." if module else "").partition(".")[0]
+    return f"{module}.{below}" if module else below
 
 
-def _branch_signs(rows: Sequence[tuple[int, LayerRow]], module: str) -> list[str]:
-    """Return what to draw before each row: where branches begin, go on and meet, if they do."""
-    own = {number for number, _ in rows}
-    within = [len(own.intersection(row.sources)) for _, row in rows]
+def _branch_signs(rows: Sequence[Numbered], module: str) -> dict[int, str]:
+    """Return what to draw before the rows of a module whose branches meet: where they begin and go on."""
     children = [_child_of(module, row.module_path) for _, row in rows]
-    if module == "" or max(within) < 2 or any(children.count(c) > 1 for c in children if c != module):
-        return [""] * len(rows)
-    meeting = within.index(max(within))
+    own = {number for number, _ in rows}
+    inputs_within = {number: len(own.intersection(row.sources)) for number, row in rows}
+    meeting = max(inputs_within, key=inputs_within.__getitem__, default=0)
+    has_nested_modules = any(children.count(path) > 1 for path in children if path != module)
+    if module == "" or has_nested_modules or inputs_within[meeting] < 2:
+        return {}
     signs = {0: "├ ", 1: "│ └ "}
-    return [signs.get(n, "└ ") if i <= meeting else "  " for i, n in enumerate(within)]
+    return {n: signs.get(inputs, "└ ") if n <= meeting else "  " for n, inputs in inputs_within.items()}
 
 
-def _layer_entry(row: LayerRow, module: str, indent: str) -> tuple[str, ...]:
-    below = row.module_path.removeprefix(module).removeprefix(".")
-    details = row.detail.replace("/1", "")  # a stride of one goes without saying
-    return (
-        f"{indent}{below or row.kind}",
-        f"{row.kind} {details}".rstrip(),
-        "x".join(map(str, row.output_shape[1:])),
-        _number(row.params),
-        _number(row.macs),
-        _sees(row),
+def _row_line(row: LayerRow, module: str, indent: str) -> _Line:
+    activation = f", {row.activation}" if row.activation else ""
+    return _Line(
+        label=f"{indent}{row.module_path.removeprefix(module).removeprefix('.') or row.kind}",
+        kind=f"{row.kind} {row.window}".rstrip() + activation,
+        output="x".join(map(str, row.output_shape[1:])),
+        params=_number(row.params),
+        macs=_number(row.macs),
+        sees=_sees(row),
     )
 
 

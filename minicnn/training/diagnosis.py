@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from minicnn.training.metrics import Figures
 
 CLOSE = 0.02  # relative distance from ln(K) that counts as being there
-LEFT = 0.95  # share of ln(K) below which a head that was stuck is free: well away, not a wobble
+LEFT = 0.95  # share of ln(K) below which a head is free of it: well away, not a wobble
 CHANCE = 1.3  # times 1/K: accuracy up to here is guessing
 WINDOW = 100  # steps to judge by
 
@@ -41,12 +41,15 @@ class PlateauWatch:
         if step_of_epoch == self.judged_from:
             self._before = {head: copy.copy(totals) for head, totals in figures.items()}
 
-    def after_epoch(self, figures: Mapping[str, Figures]) -> str | None:
-        """Judge an epoch by its totals; return what there is to say, if it is news."""
-        judged = {head: totals - self._before.get(head, Figures()) for head, totals in figures.items()}
-        stuck = {head for head in judged if is_stuck(judged[head], self.num_classes)}
-        free_below = LEFT * math.log(self.num_classes)
-        freed = {head for head in self._stuck if judged[head].loss < free_below}
+    def after_epoch(self, training: Mapping[str, Figures], validation: Mapping[str, Figures]) -> str | None:
+        """Judge an epoch by its totals; return what there is to say, if it is news.
+
+        Validation comes last, so it shows what was learned in the very last steps.
+        """
+        judged = {head: totals - self._before.get(head, Figures()) for head, totals in training.items()}
+        free = {head for head in judged if validation[head].loss < LEFT * math.log(self.num_classes)}
+        stuck = {head for head in judged if is_stuck(judged[head], self.num_classes)} - free
+        freed = self._stuck & free
         caught = stuck - self._stuck
         self._stuck = (self._stuck | stuck) - freed
         level = f"ln({self.num_classes}) = {math.log(self.num_classes):.3f}"

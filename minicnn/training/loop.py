@@ -91,8 +91,8 @@ def train(model: Module, config: Config, splits: Splits, run: RunFolder) -> dict
                     state.optimizer.step()
                     if state.average:
                         state.average.update()
+                    count_batch(figures, out, labels)
                 state.step += 1
-                count_batch(figures, out, labels)
                 progress.after_step(epoch, len(labels), figures)
             trained = time.perf_counter()
 
@@ -119,7 +119,7 @@ def train(model: Module, config: Config, splits: Splits, run: RunFolder) -> dict
             rates = _rates_so_far(state, steps_per_epoch, total_steps)
             draw_curves(rows, run.path / CURVES, describe(config), num_classes, rates)
             progress.after_epoch(row)
-            if message := watch.after_epoch(figures):
+            if message := watch.after_epoch(figures, val):
                 progress.say(message)
 
     with state.final_weights():

@@ -68,17 +68,17 @@ class Recipe:
     width: float = 0.25
 
 
-# --recipe default: by network and data, because what fits depends on both. Chosen for two CPU cores:
-# about two minutes on the shapes, half an hour on CIFAR-10 (docs/training.md has the measurements).
+# --recipe default: by network and data, because what fits depends on both. Meant for two CPU cores: a few
+# minutes on the shapes, half an hour on CIFAR-10.
 DEFAULTS: dict[tuple[str, str], Recipe] = {
     ("googlenet-cifar", "shapes"): Recipe(
-        epochs=5, batch_size=64, lr=0.05, schedule="one-cycle", weight_decay=1e-4, width=0.25
+        epochs=4, batch_size=64, lr=0.02, schedule="one-cycle", weight_decay=1e-4, width=0.25
     ),
     ("googlenet-cifar", "cifar10"): Recipe(
-        epochs=9, batch_size=128, lr=0.05, schedule="one-cycle", weight_decay=5e-4, width=0.25
+        epochs=9, batch_size=128, lr=0.025, schedule="one-cycle", weight_decay=5e-4, width=0.25
     ),
     ("googlenet-cifar", "folder"): Recipe(
-        epochs=30, batch_size=32, lr=0.03, schedule="one-cycle", weight_decay=5e-4, width=0.25
+        epochs=30, batch_size=32, lr=0.02, schedule="one-cycle", weight_decay=5e-4, width=0.25
     ),
     ("googlenet", "shapes"): Recipe(
         epochs=5, batch_size=32, lr=0.02, schedule="one-cycle", weight_decay=2e-4

@@ -63,6 +63,12 @@ def test_right_gradients_below_the_resolution_of_float64_pass(rng):
     assert gradcheck(lambda x: F.cross_entropy(x, labels), [np.array([[0.0, 30.0]])], rng=rng)
 
 
+def test_the_rounding_of_x_plus_eps_does_not_count(rng):
+    """Around 1e6 numbers are 1e-10 apart: x + eps and x - eps are 1e-10 off, in 2e-6."""
+    report = gradcheck(lambda x: x * 2, [np.array([1e6 + 0.1])], rng=rng)
+    assert report.max_rel_err < 1e-12
+
+
 def test_inputs_in_every_form(rng):
     x = rng.standard_normal((2, 3))
     for inputs in (x, [x], (x,), Tensor(x), [Tensor(x)], [Tensor(x, requires_grad=True)], [x.T]):
@@ -119,7 +125,17 @@ def test_an_error_of_the_quotient_is_told_from_one_of_the_gradient(rng):
     report = gradcheck(lambda x: x.exp(), [np.array([1.0])], eps=0.1, rng=rng)
     assert not report
     assert report.failures[0].first_wrong_op is None
+    assert report.failures[0].explanation.endswith("difference quotient; try another eps")
     assert "the error moves with eps" in str(report)
+
+
+def test_too_few_step_widths_say_nothing(rng):
+    """The ReLU's kink is 3e-6 away: of the four step widths the larger two cross it."""
+    report = gradcheck(lambda x: F.relu(square(x, 0.5) - 1), [np.array([1 + 3e-6])], rng=rng)
+    assert [eps for eps, _ in report.failures[0].errors_by_eps] == pytest.approx([1e-6, 1e-7])
+    assert "kinks at the other step widths" in str(report)
+    assert "moves with eps:" not in str(report)
+    assert report.failures[0].first_wrong_op.op == "square"
 
 
 def test_cotangents_are_random(rng):
@@ -135,7 +151,7 @@ def test_cotangents_are_random(rng):
         def backward(self, gy):
             return (np.zeros_like(gy),)
 
-    assert not gradcheck(NoSoftmax().apply, [rng.standard_normal((2, 3))], rng=rng)
+    assert not gradcheck(lambda x: NoSoftmax().apply(x), [rng.standard_normal((2, 3))], rng=rng)
 
 
 def test_an_input_that_bypasses_the_graph_is_found(rng):
@@ -252,10 +268,18 @@ def test_a_function_of_changing_shape_is_reported(rng):
 
 
 def test_a_result_that_is_no_number_is_reported(rng):
-    with np.errstate(divide="ignore"):
-        report = gradcheck(lambda x: x.log(), [np.array([1.0, 0.0])], rng=rng)
+    report = gradcheck(lambda x: x.log(), [np.array([1.0, 0.0])], rng=rng)
     assert not report
     assert "fn returned -inf at [1]" in report.problem
+
+
+def test_a_step_out_of_the_domain_is_a_failure_not_a_warning(rng):
+    report = gradcheck(lambda x: x.sqrt(), [np.array([1.0, 1e-7])], rng=rng)
+    (failure,) = report.failures
+    assert failure.index == (1,)
+    assert np.isnan(failure.numeric)
+    assert np.isnan(report.max_abs_err)
+    assert not np.isnan(failure.analytic)
 
 
 @pytest.mark.parametrize(
@@ -284,15 +308,20 @@ def test_bad_arguments(fn, inputs, settings, error, match):
         gradcheck(fn, inputs, **settings)
 
 
+def test_one_function_object_for_all_runs_is_refused(rng):
+    with pytest.raises(RuntimeError, match="<square> is applied a second time; make a new Function"):
+        gradcheck(Square().apply, [rng.standard_normal(3)])
+
+
 # ---- samples ----
 
 
-def test_samples_are_distinct_coordinates_of_each_input(rng):
-    seen = gradcheck(
-        lambda a, b: F.relu(a) + F.relu(b), [np.zeros((5, 6)), np.zeros((1, 6))], rng=rng, samples=10
-    )
-    assert [i.checked for i in seen.inputs] == [10, 6]
-    assert len({kink.index for kink in seen.kinks if kink.input == 0}) == 10
+@pytest.mark.parametrize("samples", [1, 10, 29])
+def test_samples_are_distinct_coordinates_of_each_input(rng, samples):
+    inputs = [np.zeros((5, 6)), np.zeros((1, 6))]
+    seen = gradcheck(lambda a, b: F.relu(a) + F.relu(b), inputs, rng=rng, samples=samples)
+    assert [i.checked for i in seen.inputs] == [samples, min(6, samples)]
+    assert len({kink.index for kink in seen.kinks if kink.input == 0}) == samples
 
 
 def test_without_a_generator_samples_vary():

@@ -52,7 +52,9 @@ def test_everything_is_as_before(rng, batch):
     generators = [model.dropout.rng, model.aux.dropout.rng]
     state = model.state_dict()
     model.fc.weight.grad = kept = np.ones((5, 3))
-    assert gradcheck_model(model, *batch, samples=2, rng=rng)
+    report = gradcheck_model(model, *batch, samples=2, rng=rng)
+    assert report
+    assert max(i.largest_gradient for i in report.inputs if i.name.startswith("aux")) > 0, "the heads ran"
     assert [module.training for _, module in model.named_modules()] == [
         name == "conv" for name, _ in model.named_modules()
     ]

@@ -226,15 +226,25 @@ def test_the_path_leads_through_the_wrong_input_only(rng):
     }
 
 
+def test_an_op_whose_result_is_not_used_is_not_blamed(rng):
+    def fn(x):
+        y = Swish().apply(x)
+        Corner().apply(y.reshape(1, 1, 1, -1))
+        return y
+
+    report = gradcheck(fn, [rng.standard_normal(3)], rng=rng)
+    assert {failure.first_wrong_op.op for failure in report.failures} == {"swish"}
+
+
 def test_a_wrong_relu_is_found_beside_kinks(rng, monkeypatch):
     """Half of the ReLU's inputs are zero, whatever the weights: by itself it can only be judged elsewhere."""
-    monkeypatch.setattr(ReLU, "backward", lambda self, gy: (gy * (self.saved[0] > 0) * 1.5,))
+    monkeypatch.setattr(ReLU, "backward", lambda self, gy: (gy * (self.saved[0] > 0) * 1.01,))
     x = np.where(rng.random((3, 40)) < 0.5, 0.0, rng.uniform(1, 2, (3, 40)))
     report = gradcheck(lambda a: F.relu(Tensor(x) * a), [np.ones(40)], rng=rng)
     assert len(report.failures) == (x.max(axis=0) > 0).sum()
     assert not report.kinks
     culprit = report.failures[0].first_wrong_op
-    assert (culprit.op, culprit.analytic / culprit.numeric) == ("relu", pytest.approx(1.5))
+    assert (culprit.op, culprit.analytic / culprit.numeric) == ("relu", pytest.approx(1.01))
     assert x[culprit.index] > 0
 
 
@@ -250,11 +260,13 @@ def test_every_recorded_op_of_a_network_is_right_by_itself(rng):
     model = Network(nn.ReLU(), rng)
     run(lambda x: model(x), [Tensor(rng.standard_normal((2, 8, 8, 2)))], steps)
     assert len(steps) > 20
+    saved = [step.function.saved for step in steps]
     for step in steps:
         for position, needed in enumerate(step.function.needs_gradient):
             if needed:
                 found = SingleOp(step, Settings(1e-6, 1e-6, 1e-4), rng).wrong_gradient(position)
                 assert found is None, str(found)
+    assert all(step.function.saved is before for step, before in zip(steps, saved, strict=True))
 
 
 def test_an_op_that_changes_its_input_is_named(rng):

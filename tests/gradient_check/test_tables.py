@@ -2,6 +2,7 @@
 
 import io
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,6 +63,15 @@ def test_a_wrong_op_is_shown_with_details(monkeypatch):
     assert rows(text)["sigmoid"].endswith("WRONG")
     assert f"sigmoid, {CASES['sigmoid'].samples(np.random.default_rng(0))[0].label}" in text
     assert "sigmoid, input 0 at [" in text
+
+
+def test_an_op_that_cannot_be_checked_is_not_called_right(rng, monkeypatch):
+    noisy = replace(CASES["relu"], function=lambda x: x + rng.standard_normal(x.shape))
+    monkeypatch.setitem(CASES, "relu", noisy)
+    text, right = cli_report(op="relu")
+    assert not right
+    assert rows(text)["relu"].endswith("not checked")
+    assert "different results for the same input" in text
 
 
 def test_a_network(rng, monkeypatch):

@@ -133,6 +133,10 @@ def test_loading_copies_and_casts():
         assert (p.data == i + 0.25).all()
     state["scale"][...] = 100
     assert model.scale.data == 0.25
+    state = model.state_dict()
+    model.load_state_dict(state)  # of the same dtype now
+    state["scale"][...] = 100
+    assert model.scale.data == 0.25
     other.load_state_dict(model.state_dict())
     assert all(p.dtype == np.float64 for p in other.parameters())
 
@@ -154,6 +158,22 @@ def test_strict_loading_names_what_does_not_match():
         r"first_by_name\.apple; in the state, but not in the module: extra\); strict=False loads what fits$"
     )
     with pytest.raises(CheckpointError, match=words):
+        model.load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda state: state.pop("scale"), r"\(not in the state, left as they were: scale\)"),
+        (lambda state: state.update(extra=np.zeros(1)), r"\(in the state, but not in the module: extra\)"),
+    ],
+    ids=["missing", "left over"],
+)
+def test_strict_loading_minds_either_kind_alone(change, words):
+    model = Outer()
+    state = model.state_dict()
+    change(state)
+    with pytest.raises(CheckpointError, match=r"^load_state_dict: the names do not match " + words):
         model.load_state_dict(state)
 
 

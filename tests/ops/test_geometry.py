@@ -148,6 +148,17 @@ def test_pixels_between_windows_receive_zero():
         assert gx[:, ~unseen].any()
 
 
+@pytest.mark.parametrize("function", [F.conv2d, F.conv2d_relu])
+def test_convolution_computes_only_the_gradients_that_are_wanted(function, rng):
+    """The first layer's images want none, and theirs is the dearest."""
+    arrays = [rng.standard_normal(shape) for shape in ((2, 4, 4, 3), (3, 3, 3, 2), (2,))]
+    for wanted in itertools.product([True, False], repeat=3):
+        y = function(*(Tensor(x, requires_grad=w) for x, w in zip(arrays, wanted, strict=True)))
+        if any(wanted):
+            gradients = y.creator.backward(np.ones(y.shape))
+            assert [gradient is not None for gradient in gradients] == list(wanted)
+
+
 def test_max_pooling_of_minus_infinity_and_of_not_a_number():
     """Padding is -inf, but nobody's maximum; what is not a number stays visible."""
     x = np.full((1, 3, 3, 1), -np.inf)

@@ -5,6 +5,7 @@ it is imported. So where the marker expression excludes them, as the default one
 read.
 """
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,13 @@ from parity.comparison import closeness_report
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     is_test = collection_path.name.startswith("test_")
     return True if is_test and "not parity" in config.option.markexpr else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread_for_pytorch() -> None:
+    """Save time: PyTorch's threads wait by spinning, which costs more than they bring on small arrays."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

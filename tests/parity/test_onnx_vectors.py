@@ -11,7 +11,8 @@ from onnx.reference import ReferenceEvaluator
 from minicnn import MinicnnError
 from parity.comparison import count_vector
 from parity.onnx_exclusions import NOT_APPLICABLE
-from parity.onnx_translation import TRANSLATIONS, NotExpressible, run_model
+from parity.onnx_node import NotExpressible
+from parity.onnx_translation import TRANSLATIONS, run_model
 from parity.onnx_vectors import HELPERS, OPS, collect
 
 pytestmark = pytest.mark.parity

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minicnn.training import NonFiniteLossError, RunFolder, load_checkpoint, train
+from minicnn.random import Stream, counter_generator
+from minicnn.training import NonFiniteLossError, RunFolder, evaluate, load_checkpoint, train
 from minicnn.training.checkpoint import predecessor
 from minicnn.training.run_folder import CHECKPOINT, CURVES, METRICS
 
 ROW = [
     "epoch", "step", "lr",
-    "train_loss", "train_accuracy", "train_aux1_loss", "train_aux1_accuracy", "train_aux2_loss", "train_aux2_accuracy",
-    "val_loss", "val_accuracy", "val_aux1_loss", "val_aux1_accuracy", "val_aux2_loss", "val_aux2_accuracy",
+    "train_loss", "train_accuracy",
+    "train_aux1_loss", "train_aux1_accuracy", "train_aux2_loss", "train_aux2_accuracy",
+    "val_loss", "val_accuracy",
+    "val_aux1_loss", "val_aux1_accuracy", "val_aux2_loss", "val_aux2_accuracy",
     "val_top5", "seconds", "images_per_second",
 ]  # fmt: skip
 CLOCK = {"seconds", "images_per_second"}
@@ -40,13 +43,25 @@ def assert_same_run(first: RunFolder, second: RunFolder) -> None:
     assert without_clock[0] == without_clock[1]
 
 
+@pytest.fixture(autouse=True)
+def quick(request, monkeypatch):
+    """Drawing takes longer than the rest of such a run; one test is enough to see that it is done."""
+    if "with_curves" not in request.fixturenames:
+        monkeypatch.setattr("minicnn.training.loop.draw_curves", lambda *arguments: None)
+
+
+@pytest.fixture
+def with_curves():
+    """Ask for the curves to be drawn."""
+
+
 @pytest.fixture
 def start(tmp_path, splits):
     """Give a function that makes the folder of a new run."""
     return lambda name, config: RunFolder.create(tmp_path / name, config, splits.facts)
 
 
-def test_a_run_writes_what_it_should(network, config, splits, start, capsys):
+def test_a_run_writes_what_it_should(network, config, splits, start, capsys, with_curves):
     run = start("run", config)
     result = train(network(), config, splits, run)
 
@@ -73,8 +88,8 @@ def test_a_run_writes_what_it_should(network, config, splits, start, capsys):
         assert curves.size == (1650, 780)
     assert len(capsys.readouterr().out.splitlines()) >= 3, "one line an epoch"
     assert {path.name for path in run.path.iterdir()} == {
-        "config.json", "metrics.jsonl", "checkpoint.safetensors", "checkpoint.previous.safetensors", "curves.png",
-        "result.json",
+        "config.json", "metrics.jsonl", "checkpoint.safetensors", "checkpoint.previous.safetensors",
+        "curves.png", "result.json",
     }  # fmt: skip
 
 
@@ -164,12 +179,45 @@ def test_settings_matter(network, config, splits, start):
         ("b", {"seed": 4}),
         ("c", {"nesterov": False}),
         ("d", {"bias_lr_factor": 1.0}),
+        ("e", {"aux_weight": 0.0}),
     ):
         config_ = replace(config, epochs=1, **changed)
         run = start(name, config_)
         train(network(), config_, splits, run)
         runs.append(load_checkpoint(run.checkpoint_path).weights["conv.weight"])
     assert all((runs[0] != other).any() for other in runs[1:])
+
+
+def test_dropout_is_a_function_of_where_in_training_it_is(network, config, splits, start, monkeypatch):
+    asked = []
+
+    def record(*arguments):
+        asked.append(arguments)
+        return counter_generator(*arguments)
+
+    monkeypatch.setattr("minicnn.training.loop.counter_generator", record)
+    train(network(), config, splits, start("run", config))
+    assert asked == [(3, Stream.DROPOUT, epoch, step, 0) for epoch in range(3) for step in range(3)]
+
+
+def test_a_network_given_in_evaluation_mode_is_trained_all_the_same(network, config, splits, start):
+    first, second = start("a", config), start("b", config)
+    train(network(), config, splits, first)
+    train(network().eval(), config, splits, second)
+    assert_same_run(first, second)
+
+
+def test_a_plateau_schedule_is_remembered(network, config, splits, start):
+    """At such a rate nothing improves, and the rate falls after every epoch but the first."""
+    config = replace(config, lr=1e-7, epochs=5)
+    run = start("run", config)
+    splits.train.crash_at = (3, 1)
+    with pytest.raises(KeyboardInterrupt):
+        train(network(), config, splits, run)
+    splits.train.crash_at = None
+    train(network(), config, splits, run)
+    rates = [row["lr"] for row in run.read_metrics()]
+    assert rates == pytest.approx([1e-7, 1e-7, 1e-8, 1e-9, 1e-10])
 
 
 def test_averages_are_what_is_measured_and_kept(network, config, splits, start):
@@ -179,6 +227,10 @@ def test_averages_are_what_is_measured_and_kept(network, config, splits, start):
     assert checkpoint.averages.keys() == checkpoint.weights.keys()
     assert (checkpoint.final_weights["fc.weight"] == checkpoint.averages["fc.weight"]).all()
     assert (checkpoint.averages["fc.weight"] != checkpoint.weights["fc.weight"]).any()
+    model = network(seed=99)
+    model.load_state_dict(checkpoint.averages)
+    measured = evaluate(model, splits.test.epoch(0), heads=False)["main"]
+    assert measured.loss == run.read_result()["test_loss"]
     plain = replace(config, average_epochs=0.0)
     other = start("plain", plain)
     train(network(), plain, splits, other)
@@ -197,17 +249,15 @@ def test_a_network_without_heads(network, config, splits, start):
 
 def test_divergence_stops_with_a_clear_line(network, config, splits, start):
     """Nothing is kept of the epoch in which it happened, and NumPy's warnings (errors here) are not heard."""
-    run = start("run", replace(config, schedule="constant"))
-    splits.train.crash_at = (1, 0)
-    with pytest.raises(KeyboardInterrupt):
-        train(network(), config, splits, run)
-    splits.train.crash_at = None
+    config = replace(config, schedule="step", step_epochs=1, step_factor=1e31)
+    run = start("run", config)
     with pytest.raises(
         NonFiniteLossError,
-        match=r"^the loss became (nan|inf) at step \d in epoch 2, at a learning rate of 1e\+30: training has diverged; "
-        r"the last good checkpoint is .*run.checkpoint.safetensors \(epoch 1\); start again with a lower --lr$",
+        match=r"^the loss became (nan|inf) at step \d in epoch 2, at a learning rate of 1e\+30: training has "
+        r"diverged; the last good checkpoint is .*run.checkpoint.safetensors \(epoch 1\); start again with a "
+        r"lower --lr$",
     ):
-        train(network(), replace(config, lr=1e30, schedule="constant"), splits, run)
+        train(network(), config, splits, run)
     assert load_checkpoint(run.path / CHECKPOINT).epoch == 1
     assert not predecessor(run.checkpoint_path).exists()
 
@@ -216,16 +266,15 @@ def test_divergence_in_the_last_step_of_an_epoch_is_not_saved(network, config, s
     config = replace(config, batch_size=60, lr=1e38, schedule="constant", average_epochs=0.0)
     splits.train.batch_size = 60
     run = start("run", config)
-    with pytest.raises(NonFiniteLossError, match="validation loss became .*; no epoch was completed"):
+    with pytest.raises(NonFiniteLossError, match=r"validation loss became .*; no epoch was completed"):
         train(network(), config, splits, run)
     assert not run.checkpoint_path.exists()
 
 
 def test_a_plateau_is_put_in_words(network, config, splits, start, capsys):
-    config = replace(config, lr=1e-9, schedule="constant", epochs=2)
+    config = replace(config, schedule="constant", epochs=2)
     model = network()
-    for classifier in (model.fc, model.aux1, model.aux2):
-        classifier.weight.data[...] = 0.0  # every class is as likely as any other
+    model.conv.bias.data[...] = -1000.0  # no ReLU opens: nothing of the image comes through
     train(model, config, splits, start("run", config))
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("plateau")]
     assert len(said) == 1, "once is enough"

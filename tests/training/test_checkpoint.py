@@ -1,0 +1,148 @@
+"""Checkpoints: what goes in comes out, and what is damaged is noticed."""
+
+import json
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from minicnn.errors import CheckpointError
+from minicnn.training import Checkpoint, load_checkpoint, save_checkpoint
+from minicnn.training.checkpoint import predecessor
+
+
+@pytest.fixture
+def checkpoint(config, images, rng) -> Checkpoint:
+    def arrays() -> dict[str, np.ndarray]:
+        return {
+            "fc.weight": rng.standard_normal((8, 3)).astype(np.float32),
+            "fc.bias": np.ones(3, np.float32),
+        }
+
+    state = {"optimizer": {"lr_factor": 1 / 3}, "schedule": {"best": None}}
+    return Checkpoint(config, images.facts, 2, 6, arrays(), arrays(), arrays(), state)
+
+
+@pytest.fixture
+def path(tmp_path, checkpoint):
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(checkpoint, path)
+    return path
+
+
+def test_round_trip(checkpoint, path):
+    read = load_checkpoint(path)
+    for group in ("weights", "velocity", "averages"):
+        before, after = getattr(checkpoint, group), getattr(read, group)
+        assert before.keys() == after.keys()
+        assert all(before[name].tobytes() == after[name].tobytes() for name in before)
+    for name in ("config", "data", "epoch", "step", "state"):
+        assert getattr(read, name) == getattr(checkpoint, name)
+
+
+def test_arrays_have_plain_names(path):
+    assert set(load_file(path)) == {
+        f"{kind}.{name}" for kind in ("model", "velocity", "average") for name in ("fc.weight", "fc.bias")
+    }
+
+
+def test_final_weights_are_averages_if_there_are_any(checkpoint):
+    assert checkpoint.final_weights is checkpoint.averages
+    assert replace(checkpoint, averages={}).final_weights is checkpoint.weights
+
+
+def test_the_one_before_is_kept(checkpoint, path):
+    assert not predecessor(path).exists()
+    save_checkpoint(replace(checkpoint, epoch=3), path)
+    save_checkpoint(replace(checkpoint, epoch=4), path)
+    assert (load_checkpoint(path).epoch, load_checkpoint(predecessor(path)).epoch) == (4, 3)
+    assert len(list(path.parent.iterdir())) == 2
+
+
+@pytest.mark.parametrize("moment", ["fsync", "first replace", "second replace"])
+def test_a_crash_while_saving_leaves_a_whole_checkpoint(checkpoint, path, monkeypatch, moment):
+    save_checkpoint(replace(checkpoint, epoch=3), path)
+    replaced = []
+
+    def crash(*arguments):
+        raise KeyboardInterrupt
+
+    def crash_second(source, target, replace=os.replace):
+        if replaced:
+            raise KeyboardInterrupt
+        replaced.append(target)
+        replace(source, target)
+
+    if moment == "fsync":
+        monkeypatch.setattr(os, "fsync", crash)
+    else:
+        monkeypatch.setattr(os, "replace", crash if moment == "first replace" else crash_second)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(replace(checkpoint, epoch=4), path)
+    whole = predecessor(path) if moment == "second replace" else path
+    assert load_checkpoint(whole).epoch == 3
+
+
+def test_truncated(path):
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match=r"checkpoint.safetensors: damaged, or not a safetensors file"):
+        load_checkpoint(path)
+
+
+def test_a_flipped_bit(path):
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"damaged: its arrays do not have the checksum"):
+        load_checkpoint(path)
+
+
+def test_not_safetensors(tmp_path):
+    (tmp_path / "x").write_text("hello")
+    with pytest.raises(CheckpointError, match="x: damaged, or not a safetensors file"):
+        load_checkpoint(tmp_path / "x")
+    with pytest.raises(CheckpointError, match="y: there is no such checkpoint"):
+        load_checkpoint(tmp_path / "y")
+
+
+def rewrite(path, change) -> None:
+    """Put the header through `change`."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        header = json.loads(file.metadata()["minicnn"])
+    change(header)
+    save_file(load_file(path), path, {"minicnn": json.dumps(header)})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda header: header.pop("epoch"), "its run header is damaged"),
+        (lambda header: header.update(format=99), "written in format 99, this version reads 1"),
+        (
+            lambda header: header["config"].pop("lr"),
+            "its settings are not those of this version of minicnn: lr",
+        ),
+        (
+            lambda header: header["config"].update(lr=-1),
+            "a setting is not what it should be: --lr: expected a number",
+        ),
+        (lambda header: header["config"].update(lr="x"), "a setting is not what it should be"),
+        (lambda header: header["data"].pop("class_names"), "its run header is damaged"),
+        (lambda header: header["data"]["normalisation"].update(std=[0.0, 1.0, 1.0]), "positive std"),
+    ],
+)
+def test_damaged_headers(path, change, words):
+    rewrite(path, change)
+    with pytest.raises(CheckpointError, match=words) as caught:
+        load_checkpoint(path)
+    assert str(caught.value).count(str(path)) == 1
+
+
+def test_somebody_elses_safetensors(tmp_path):
+    save_file({"a": np.zeros(1, np.float32)}, tmp_path / "a.safetensors")
+    with pytest.raises(CheckpointError, match="but not a checkpoint of minicnn's"):
+        load_checkpoint(tmp_path / "a.safetensors")

@@ -1,0 +1,100 @@
+"""The folder of a run: never written over, and read with care."""
+
+import pytest
+
+from minicnn.errors import CheckpointError, UsageError
+from minicnn.training import RunFolder, claim_free_folder, find_checkpoint
+
+
+@pytest.fixture
+def run(tmp_path, config, images) -> RunFolder:
+    return RunFolder.create(tmp_path / "runs" / "a", config, images.facts)
+
+
+def test_config_comes_back(run, config, images):
+    assert RunFolder.open(run.path).read_config() == (config, images.facts)
+
+
+def test_an_existing_run_is_never_written_over(run, config, images):
+    before = (run.path / "config.json").read_text()
+    with pytest.raises(UsageError, match=r"already holds a run .*minicnn train --resume"):
+        RunFolder.create(run.path, config, images.facts)
+    assert (run.path / "config.json").read_text() == before
+
+
+def test_an_empty_folder_will_do(tmp_path, config, images):
+    RunFolder.create(tmp_path, config, images.facts)
+    assert (tmp_path / "config.json").exists()
+
+
+def test_a_file_will_not_do(tmp_path, config, images):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot make a run folder"):
+        RunFolder.create(tmp_path / "file", config, images.facts)
+
+
+def test_no_run_there(tmp_path):
+    with pytest.raises(CheckpointError, match="there is no such folder"):
+        RunFolder.open(tmp_path / "nothing")
+    with pytest.raises(CheckpointError, match=r"it has no config.json"):
+        RunFolder.open(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"class_names": 3}'])
+def test_damaged_config(run, text):
+    (run.path / "config.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"config.json: "):
+        run.read_config()
+
+
+def test_metrics(run):
+    assert run.read_metrics() == []
+    for epoch in (1, 2, 3):
+        run.append_metrics({"epoch": epoch})
+    with open(run.path / "metrics.jsonl", "a") as file:
+        file.write('{"epoch": 4')
+    assert run.read_metrics() == [{"epoch": 1}, {"epoch": 2}, {"epoch": 3}]
+    assert run.keep_metrics(2) == run.read_metrics() == [{"epoch": 1}, {"epoch": 2}]
+    (run.path / "metrics.jsonl").write_text("{}\n[\n")
+    with pytest.raises(CheckpointError, match="line 2 is not JSON"):
+        run.read_metrics()
+
+
+def test_result(run):
+    assert run.read_result() is None
+    run.write_result({"test_accuracy": 0.5})
+    assert run.read_result() == {"test_accuracy": 0.5}
+    (run.path / "result.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"result.json: damaged"):
+        run.read_result()
+
+
+def test_no_checkpoint_yet(run):
+    assert run.load_checkpoint() == (None, None)
+    with pytest.raises(CheckpointError, match="no checkpoint yet"):
+        find_checkpoint(run.path)
+
+
+def test_which_checkpoint_is_meant(run, tmp_path):
+    newest, older = run.checkpoint_path, run.path / "checkpoint.previous.safetensors"
+    older.write_text("")
+    assert find_checkpoint(run.path) == older
+    newest.write_text("")
+    assert find_checkpoint(run.path) == find_checkpoint(newest) == newest
+    assert find_checkpoint(older) == older
+    with pytest.raises(CheckpointError, match="no such checkpoint or folder"):
+        find_checkpoint(tmp_path / "nothing")
+    with pytest.raises(CheckpointError, match="neither a checkpoint nor the folder of a run"):
+        find_checkpoint(tmp_path)
+
+
+def test_folders_are_numbered(tmp_path, config):
+    root = tmp_path / "runs"
+    assert claim_free_folder(config, root) == root / "googlenet-cifar-shapes-1"
+    (root / "googlenet-cifar-shapes-7").mkdir()
+    (root / "googlenet-cifar-shapes-x").mkdir()
+    assert claim_free_folder(config, root).name == "googlenet-cifar-shapes-8"
+    assert (root / "googlenet-cifar-shapes-8").is_dir(), "claimed, so that a run started now takes another"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot make a folder"):
+        claim_free_folder(config, tmp_path / "file")
