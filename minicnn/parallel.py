@@ -143,7 +143,7 @@ def batch_tiles(count: int, bytes_per_item: int, array: Array | None = None) -> 
 
     Examples
     --------
-    >>> batch_tiles(6, 1 << 19)  # three would do, but four keep two threads busy to the end
+    >>> batch_tiles(6, 2 << 20)  # three would do, but four keep two threads busy to the end
     [slice(0, 1, None), slice(1, 3, None), slice(3, 4, None), slice(4, 6, None)]
     """
     if array is not None and array_module(array) is not np:

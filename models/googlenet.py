@@ -79,7 +79,10 @@ class GoogLeNet(nn.Module):
             return nn.Conv2d(inputs, outputs, kernel, stride, padding, activation=activation, rng=rng)
 
         def inception(inputs: int, row: str) -> nn.Inception:
-            return nn.Inception(inputs, *map(scaled, INCEPTION_WIDTHS[row]), activation=activation, rng=rng)
+            c1x1, c3x3_reduce, c3x3, c5x5_reduce, c5x5, pool_proj = map(scaled, INCEPTION_WIDTHS[row])
+            return nn.Inception(
+                inputs, c1x1, c3x3_reduce, c3x3, c5x5_reduce, c5x5, pool_proj, activation, rng
+            )
 
         def head(inputs: int) -> nn.AuxiliaryHead | None:
             if not aux:

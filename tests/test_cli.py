@@ -1,11 +1,17 @@
 """The `minicnn` command: what it does, what it prints, and its one line for everything that is wrong."""
 
+import hashlib
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import tarfile
+import threading
 import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -185,7 +191,8 @@ def test_resume_of_a_finished_run(finished, capsys):
 def test_resume_with_other_settings(finished, photos, tmp_path, capsys):
     resume = ["train", "--resume", str(finished)]
     assert (
-        "was started with --lr 0.01 and cannot go on with --lr 0.5; only --threads and --data-dir may change"
+        "was started with --lr 0.01 and cannot go on with --lr 0.5; "
+        "only --threads and the source of the data may change"
     ) in fails(capsys, *resume, "--lr", "0.5")
     assert "was started with --aux and" in fails(capsys, *resume, "--no-aux")
     assert "was started with no --limit and" in fails(capsys, *resume, "--limit", "9")
@@ -463,3 +470,40 @@ def test_bugs_keep_their_traceback(monkeypatch, quick):
     monkeypatch.setattr("minicnn.cli.train.load_images", bug)
     with pytest.raises(IndexError, match="ours"):
         main(quick)
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """A server on this machine with a small archive in CIFAR-10's layout; gives its address and checksum."""
+    monkeypatch.setenv("MINICNN_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    served = tmp_path / "served"
+    served.mkdir()
+    with tarfile.open(served / "small.tar.gz", "w:gz") as archive:
+        for name in [*(f"data_batch_{k}.bin" for k in range(1, 6)), "test_batch.bin"]:
+            pixels = rng.integers(0, 256, (20, 3072), dtype=np.uint8)
+            content = np.hstack([np.arange(20, dtype=np.uint8)[:, None] % 10, pixels]).tobytes()
+            entry = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(served))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        checksum = hashlib.md5((served / "small.tar.gz").read_bytes()).hexdigest()
+        yield f"http://127.0.0.1:{server.server_port}/small.tar.gz", checksum
+        server.shutdown()
+        thread.join()
+
+
+def test_cifar10_comes_from_the_mirror_that_is_named(mirror, tmp_path, capsys):
+    url, checksum = mirror
+    train = ["train", "--data", "cifar10", "--data-url", url, *QUICK, "--epochs", "1"]
+    wrong = fails(capsys, *train, "--data-md5", "0" * 32, "--out", str(tmp_path / "wrong"))
+    assert "checksum" in wrong or "md5" in wrong
+    assert main([*train, "--data-md5", checksum, "--out", str(tmp_path / "right")]) == 0
+    assert "75 training, 25 validation and 20 test images" in capsys.readouterr().out

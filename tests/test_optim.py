@@ -312,3 +312,30 @@ def test_average_continues_from_its_state(rng):
 def test_wrong_window():
     with pytest.raises(UsageError, match="window must be at least 1"):
         optim.PolyakAverage([parameter(1.0)], window=0)
+
+
+def test_clipping_scales_all_gradients_together(rng):
+    parameters = [nn.Parameter(np.zeros(shape)) for shape in ((3, 4), (5,), ())]
+    without = nn.Parameter(np.zeros(2))
+    before = [rng.standard_normal(p.shape) for p in parameters]
+    for p, g in zip(parameters, before, strict=True):
+        p.grad = g
+    norm = np.sqrt(sum((g**2).sum() for g in before))
+    kept = [g.copy() for g in before]
+    assert optim.clip_gradients([*parameters, without], max_norm=norm / 4) == pytest.approx(norm, rel=1e-12)
+    for p, g, untouched in zip(parameters, before, kept, strict=True):
+        np.testing.assert_allclose(p.grad, untouched / 4, rtol=1e-12)
+        np.testing.assert_array_equal(g, untouched)  # somebody may hold the array
+    assert without.grad is None
+
+
+def test_clipping_leaves_small_gradients_alone():
+    p = nn.Parameter(np.zeros(2, np.float32))
+    p.grad = np.array([0.3, 0.4], np.float32)
+    before = p.grad
+    assert optim.clip_gradients([p], max_norm=0.51) == pytest.approx(0.5)
+    assert p.grad is before
+    optim.clip_gradients([p], max_norm=0.25)
+    assert p.grad.dtype == np.float32
+    with pytest.raises(UsageError, match=r"max_norm: expected a number above 0, got 0"):
+        optim.clip_gradients([p], 0)

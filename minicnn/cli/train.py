@@ -84,7 +84,7 @@ def _resume(folder: str, given: dict[str, Any]) -> int:
         if name not in CHANGEABLE_ON_RESUME and value != getattr(config, name):
             raise UsageError(
                 f"--resume: {folder} was started with {_as_flag(name, getattr(config, name))} and cannot "
-                f"go on with {_as_flag(name, value)}; only --threads and --data-dir may change: "
+                f"go on with {_as_flag(name, value)}; only --threads and the source of the data may change: "
                 "start a new run instead"
             )
     if (result := run.read_result()) is not None:

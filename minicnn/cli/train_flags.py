@@ -26,7 +26,7 @@ def add_train_flags(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--resume", metavar="DIR", default=argparse.SUPPRESS,
         help="continue the run in DIR after its last completed epoch, to the same result as if it had never "
-        "stopped; all settings come from there, only --threads and --data-dir may change",
+        "stopped; all settings come from there, only --threads and the source of the data may change",
     )  # fmt: skip
     run.add_argument(
         "--overfit-one-batch", action="store_true", default=argparse.SUPPRESS,
@@ -60,6 +60,8 @@ def add_train_flags(parser: argparse.ArgumentParser) -> None:
         choices=DATA,
     )
     _add(data, "data_dir", str, "DIR", "where the images are", "cifar10 is downloaded; shapes need none")
+    _add(data, "data_url", str, "URL", "where CIFAR-10's binary archive is downloaded from, e.g. a mirror")
+    _add(data, "data_md5", str, "MD5", "checksum that the downloaded archive must have")
     _add(data, "limit", whole_number, "N", "use only the first N training images", "all")
     _add(data, "val_fraction", number, "F", "share of the training images held back for validation")
     _add(data, "augment", None, None, "crop training images at random and mirror them")
@@ -90,6 +92,7 @@ def add_train_flags(parser: argparse.ArgumentParser) -> None:
     _add(recipe, "momentum", number, "M", "share of the velocity kept from step to step")
     _add(recipe, "nesterov", None, None, "Nesterov's momentum")
     _add(recipe, "weight_decay", number, "D", "pull of the weights towards zero; biases have none")
+    _add(recipe, "clip_norm", number, "N", "largest norm of all gradients together; 0: no limit")
     _add(recipe, "bias_lr_factor", number, "F", "rate of the biases relative to that of the weights")
     _add(recipe, "aux_weight", number, "W", "weight of each auxiliary head's loss")
     _add(

@@ -1,6 +1,7 @@
-"""Optimisation: stochastic gradient descent, learning rate schedules and averaging of the weights."""
+"""Optimisation: stochastic gradient descent, learning rate schedules, clipping and averaging."""
 
 from minicnn.optim.averaging import PolyakAverage
+from minicnn.optim.clipping import clip_gradients
 from minicnn.optim.groups import ParameterGroup, weight_and_bias_groups
 from minicnn.optim.schedules import Plateau, Schedule, constant, cosine, one_cycle, poly, step_decay
 from minicnn.optim.sgd import SGD
@@ -11,6 +12,7 @@ __all__ = [
     "Plateau",
     "PolyakAverage",
     "Schedule",
+    "clip_gradients",
     "constant",
     "cosine",
     "one_cycle",

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from minicnn.data import CIFAR10_MD5, CIFAR10_URL
 from minicnn.errors import CheckpointError, UsageError
+from minicnn.nn.layers import Activation
 from minicnn.training.recipes import SCHEDULES, Recipe
 
 MODELS = ("googlenet-cifar", "googlenet")
@@ -17,7 +19,7 @@ INITIALISATIONS = ("he", "glorot", "caffe")
 DEVICES = ("cpu", "cuda")
 
 # Where and how fast a run is computed, but not what comes out: may change when it is resumed.
-CHANGEABLE_ON_RESUME = ("threads", "data_dir")
+CHANGEABLE_ON_RESUME = ("threads", "data_dir", "data_url", "data_md5")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,8 @@ class Config(Recipe):
         Name of the recipe the settings started from.
     data, data_dir : str, str or None
         Data set, and the folder it is read from.
+    data_url, data_md5 : str
+        Where CIFAR-10 is downloaded from if no folder is given, and the checksum of the archive.
     limit : int or None
         Use only the first so many training images.
     val_fraction : float
@@ -50,10 +54,12 @@ class Config(Recipe):
     recipe: str = "default"
     data: str = "shapes"
     data_dir: str | None = None
+    data_url: str = CIFAR10_URL
+    data_md5: str = CIFAR10_MD5
     limit: int | None = None
     val_fraction: float = 0.1
     model: str = "googlenet-cifar"
-    activation: str = "relu"
+    activation: Activation = "relu"
     aux: bool = True
     seed: int = 0
     device: str = "cpu"
@@ -75,7 +81,7 @@ class Config(Recipe):
             raise UsageError(f"--seed: expected a whole number from 0 to 2**64 - 1, got {self.seed}")
         for name in ("lr", "step_factor", "poly_power", "bias_lr_factor", "width"):
             _check_range(name, getattr(self, name), above=0.0)
-        for name in ("weight_decay", "aux_weight", "average_epochs"):
+        for name in ("weight_decay", "clip_norm", "aux_weight", "average_epochs"):
             _check_range(name, getattr(self, name), at_least=0.0)
         for name in ("momentum", "warm_up"):
             _check_range(name, getattr(self, name), at_least=0.0, below=1.0)

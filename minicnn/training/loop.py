@@ -88,6 +88,8 @@ def train(model: Module, config: Config, splits: Splits, run: RunFolder) -> dict
                     _check_finite(loss.item(), "loss", state, run)
                     state.optimizer.zero_grad()
                     loss.backward()
+                    if config.clip_norm > 0:
+                        optim.clip_gradients(state.optimizer.parameters, config.clip_norm)
                     state.optimizer.step()
                     if state.average:
                         state.average.update()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from minicnn.errors import UsageError
+from minicnn.nn.initialisers import Scheme
 
 SCHEDULES = ("one-cycle", "cosine", "poly", "step", "plateau", "constant")
 
@@ -34,6 +35,8 @@ class Recipe:
         plateau: epochs without improvement after which the rate is divided by ten.
     momentum, nesterov, weight_decay
         As in `optim.SGD`; biases are never decayed.
+    clip_norm : float
+        Largest norm of all gradients together, see `optim.clip_gradients`; 0 for no limit.
     bias_lr_factor : float
         Rate of the biases, relative to that of the weights.
     aux_weight : float
@@ -60,11 +63,12 @@ class Recipe:
     momentum: float = 0.9
     nesterov: bool = False
     weight_decay: float = 0.0
+    clip_norm: float = 0.0
     bias_lr_factor: float = 1.0
     aux_weight: float = 0.3
     average_epochs: float = 0.0
     augment: bool = True
-    initialisation: str = "he"
+    initialisation: Scheme = "he"
     width: float = 0.25
 
 
@@ -72,24 +76,30 @@ class Recipe:
 # minutes on the shapes, half an hour on CIFAR-10.
 DEFAULTS: dict[tuple[str, str], Recipe] = {
     ("googlenet-cifar", "shapes"): Recipe(
-        epochs=4, batch_size=64, lr=0.02, schedule="one-cycle", weight_decay=1e-4, width=0.25
+        epochs=3, batch_size=64, lr=0.05, schedule="one-cycle", nesterov=True, clip_norm=2.0,
+        weight_decay=1e-4, width=0.25,
     ),
     ("googlenet-cifar", "cifar10"): Recipe(
-        epochs=9, batch_size=128, lr=0.025, schedule="one-cycle", weight_decay=5e-4, width=0.25
+        epochs=9, batch_size=64, lr=0.05, schedule="one-cycle", nesterov=True, clip_norm=2.0,
+        weight_decay=5e-4, width=0.25,
     ),
     ("googlenet-cifar", "folder"): Recipe(
-        epochs=30, batch_size=32, lr=0.02, schedule="one-cycle", weight_decay=5e-4, width=0.25
+        epochs=30, batch_size=32, lr=0.03, schedule="one-cycle", nesterov=True, clip_norm=2.0,
+        weight_decay=5e-4, width=0.25,
     ),
     ("googlenet", "shapes"): Recipe(
-        epochs=5, batch_size=32, lr=0.02, schedule="one-cycle", weight_decay=2e-4
+        epochs=5, batch_size=32, lr=0.02, schedule="one-cycle", nesterov=True, clip_norm=2.0,
+        weight_decay=2e-4,
     ),
     ("googlenet", "cifar10"): Recipe(
-        epochs=9, batch_size=32, lr=0.02, schedule="one-cycle", weight_decay=2e-4
+        epochs=9, batch_size=32, lr=0.02, schedule="one-cycle", nesterov=True, clip_norm=2.0,
+        weight_decay=2e-4,
     ),
     ("googlenet", "folder"): Recipe(
-        epochs=30, batch_size=32, lr=0.02, schedule="one-cycle", weight_decay=2e-4
+        epochs=30, batch_size=32, lr=0.02, schedule="one-cycle", nesterov=True, clip_norm=2.0,
+        weight_decay=2e-4,
     ),
-}
+}  # fmt: skip
 
 # The same for every network and data set: they are quoted, not tuned.
 PUBLISHED: dict[str, Recipe] = {

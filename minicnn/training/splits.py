@@ -64,7 +64,9 @@ def load_images(config: Config, size: int, normalisation: Normalisation | None =
     DataError
         If the data are missing or damaged.
     """
-    dataset = data.load(config.data, config.data_dir, size, DATA_SEED, progress=True)
+    dataset = data.load(
+        config.data, config.data_dir, size, DATA_SEED, url=config.data_url, md5=config.data_md5, progress=True
+    )
     images, labels = first_images(dataset, config.limit)
     train_images, train_labels, val_images, val_labels = data.split_validation(
         images, labels, config.val_fraction, config.seed

@@ -99,6 +99,19 @@ def test_the_network_learns_colours(network, config, splits, start):
     assert result["test_accuracy"] > 0.9
 
 
+def test_a_limit_on_the_gradients_limits_every_step(network, config, splits, start):
+    config = replace(
+        config, clip_norm=1e-3, schedule="constant", lr=0.1, momentum=0.0, nesterov=False, weight_decay=0.0,
+        bias_lr_factor=1.0,
+        average_epochs=0.0,
+    )  # fmt: skip
+    model = network()
+    before = model.state_dict()
+    train(model, config, splits, start("run", config))
+    moved = math.sqrt(sum(((after - before[name]) ** 2).sum() for name, after in model.state_dict().items()))
+    assert 0 < moved <= 9 * 0.1 * 1e-3 * (1 + 1e-4), "nine steps"
+
+
 def test_test_images_are_used_once_and_last(network, config, splits, start):
     run = start("run", config)
     train(network(), config, splits, run)

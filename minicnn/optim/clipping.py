@@ -1,0 +1,66 @@
+"""Clipping: a limit on how far one batch can throw the weights.
+
+    norm = sqrt(sum of g^2 over all elements of all gradients)
+    g   *= max_norm / norm              if norm > max_norm
+
+All gradients shrink by one factor, so the direction of the step stays. A deep network without batch
+normalisation needs this at high learning rates: one steep batch early on is enough to switch most of its
+ReLUs off, and a network whose ReLUs are off has no gradient to recover with (docs/training.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from minicnn.backend import Array
+from minicnn.errors import UsageError
+
+if TYPE_CHECKING:
+    from minicnn.nn import Parameter
+
+
+def clip_gradients(parameters: Iterable[Parameter], max_norm: float) -> float:
+    """Scale all gradients down together if their common norm exceeds `max_norm`.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+        Those without a gradient are left alone.
+    max_norm : float
+        Largest Euclidean norm of all gradients together, above 0.
+
+    Returns
+    -------
+    float
+        The norm before clipping.
+
+    Raises
+    ------
+    UsageError
+        If `max_norm` is not above 0.
+
+    References
+    ----------
+    Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks", 2013, algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from minicnn import nn
+    >>> p = nn.Parameter(np.zeros(2))
+    >>> p.grad = np.array([3.0, 4.0])
+    >>> clip_gradients([p], max_norm=1.0)
+    5.0
+    >>> p.grad
+    array([0.6, 0.8])
+    """
+    if not max_norm > 0:
+        raise UsageError(f"clip_gradients: max_norm: expected a number above 0, got {max_norm}")
+    gradients: list[tuple[Parameter, Array]] = [(p, p.grad) for p in parameters if p.grad is not None]
+    norm = math.sqrt(math.fsum(float((g * g).sum()) for _, g in gradients))
+    if norm > max_norm:
+        for p, g in gradients:
+            p.grad = g * p.dtype.type(max_norm / norm)  # a new array: somebody may hold the old one
+    return norm
