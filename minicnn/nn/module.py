@@ -168,14 +168,15 @@ class Module:
             parameter.zero_grad()
 
     def to(self: M, device: str) -> M:
-        """Move all parameters to `device` ("cpu", "cuda" or "cuda:<index>"); return the module."""
+        """Move parameters and gradients to `device` ("cpu", "cuda" or "cuda:<index>"); return the module."""
         for parameter in self.parameters():
             parameter.data = to_device(parameter.data, device)
-            parameter.grad = None
+            if parameter.grad is not None:
+                parameter.grad = to_device(parameter.grad, device)
         return self
 
     def astype(self: M, dtype: Any) -> M:
-        """Convert all parameters to a floating-point dtype; return the module."""
+        """Convert all parameters to a floating-point dtype and forget gradients; return the module."""
         for parameter in self.parameters():
             parameter.data = parameter.data.astype(dtype)
             parameter.grad = None
