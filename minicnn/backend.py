@@ -32,6 +32,8 @@ def array_module(array: Array) -> ModuleType:
     """Return `numpy` or `cupy`, whichever `array` belongs to."""
     if isinstance(array, (np.ndarray, np.generic)):
         return np
+    if not is_array(array):
+        raise TypeError(f"expected a NumPy or CuPy array, got {type(array).__name__}")
     return sys.modules["cupy"]
 
 

@@ -29,8 +29,9 @@ from threadpoolctl import ThreadpoolController
 from minicnn.backend import Array, array_module
 from minicnn.errors import UsageError
 
-# What one tile's temporary arrays may take. Small tiles stay in the cache, large ones make long matrix
-# products; from 256 KiB to 2 MiB a training step takes about the same time.
+# What one tile's temporary arrays may take. Small tiles stay in the cache; large ones make long matrix
+# products, and their threads wait less often for the interpreter lock. A training step of a quarter-width
+# googlenet_cifar on two threads: 1.33 times as long with 512 KiB as with 2 or 4 MiB, 1.11 times with 16 MiB.
 TILE_BYTES = 4 << 20
 
 Tile = slice

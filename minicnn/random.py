@@ -16,6 +16,8 @@ from enum import IntEnum
 
 import numpy as np
 
+from minicnn.errors import UsageError
+
 
 class Stream(IntEnum):
     """What random numbers are used for; streams of one seed are independent of each other."""
@@ -57,3 +59,20 @@ def counter_generator(
     key = np.array([seed, int(stream)], dtype=np.uint64)
     counter = np.array([0, place, step, epoch], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
+
+
+def checked_generator(rng: np.random.Generator | None) -> np.random.Generator:
+    """Return `rng`, or a fresh generator for None.
+
+    Raises
+    ------
+    UsageError
+        If it is anything else: a seed taken for a generator would pass unnoticed.
+    """
+    if rng is None:
+        return np.random.default_rng()
+    if not isinstance(rng, np.random.Generator):
+        raise UsageError(
+            f"rng: expected a numpy.random.Generator, such as np.random.default_rng(0), got {rng!r}"
+        )
+    return rng

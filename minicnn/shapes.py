@@ -101,6 +101,14 @@ class Window:
             return None
         return Window(self.OH, self.OW, self.KH, self.KW, 1, 1, top, bottom, left, right, self.H, self.W)
 
+    def rows_met(self, i: int) -> tuple[slice, slice]:
+        """Places p whose row i lies in the image, not in the padding, and the rows of the image they meet."""
+        return _met(self.H, self.OH, self.SH, self.top, i)
+
+    def columns_met(self, j: int) -> tuple[slice, slice]:
+        """Places q whose column j lies in the image, not in the padding, and the columns they meet."""
+        return _met(self.W, self.OW, self.SW, self.left, j)
+
     def taps(self, i: int, j: int) -> tuple[slice, slice]:
         """Pixels of the padded image that meet kernel element (i, j), one for each of the OH x OW places."""
         rows = slice(i, i + self.SH * (self.OH - 1) + 1, self.SH)
@@ -157,6 +165,16 @@ def window(
     OH = _output_size(H, KH, SH, top, bottom, ceil_mode)
     OW = _output_size(W, KW, SW, left, right, ceil_mode)
     return Window(H, W, KH, KW, SH, SW, top, bottom, left, right, OH, OW)
+
+
+def _met(size: int, places: int, stride: int, before: int, tap: int) -> tuple[slice, slice]:
+    """Solve 0 <= place * stride + tap - before < size for the place."""
+    first = max(0, -((tap - before) // stride))
+    last = min(places - 1, (size - 1 - tap + before) // stride)
+    if last < first:
+        return slice(0, 0), slice(0, 0)
+    start = first * stride + tap - before
+    return slice(first, last + 1), slice(start, start + (last - first) * stride + 1, stride)
 
 
 def _output_size(size: int, kernel: int, stride: int, before: int, after: int, ceil_mode: bool) -> int:

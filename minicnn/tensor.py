@@ -185,6 +185,10 @@ class Tensor:
         """Where the data are: "cpu" or "cuda:<index>"."""
         return device_of(self.data)
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Give NumPy functions the values; what they return has no history."""
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
     def __len__(self) -> int:
         return len(self.data)
 
@@ -282,16 +286,16 @@ class Tensor:
 def _as_array(data: Any) -> Array:
     if isinstance(data, Tensor):
         raise TypeError("Tensor: expected an array, a number or a nested list, got a Tensor; use .detach()")
-    if is_array(data):
-        return data
-    if isinstance(data, np.generic):
-        return np.asarray(data)
+    if isinstance(data, (list, tuple)) and any(isinstance(part, Tensor) for part in data):
+        raise TypeError("Tensor: expected numbers in the list, got tensors; use functional.concat")
     try:
-        array = np.asarray(data)
+        array = data if is_array(data) else np.asarray(data)
     except ValueError:
         raise ShapeError("Tensor: expected nested lists of equal lengths, got ragged ones") from None
     if array.dtype.kind not in "fiub":
         raise DTypeError(f"Tensor: expected numbers, got {type(data).__name__} of dtype {array.dtype}")
+    if is_array(data) or isinstance(data, np.generic):
+        return array
     contains_arrays = isinstance(data, (list, tuple)) and len(data) > 0 and is_array(data[0])
     return array.astype(np.float32) if array.dtype == np.float64 and not contains_arrays else array
 
@@ -309,7 +313,10 @@ def _seed_gradient(tensor: Tensor, gradient: Any) -> Array:
         gradient = gradient.data
     if isinstance(gradient, (int, float, np.number)):
         return xp.full(tensor.shape, gradient, tensor.dtype)
-    array = xp.asarray(gradient, dtype=tensor.dtype)
+    array = xp.asarray(gradient)
+    if array.dtype.kind not in "fiub":
+        raise DTypeError(f"backward: gradient: expected real numbers, got dtype {array.dtype}")
+    array = array.astype(tensor.dtype, copy=False)
     if array.shape != tensor.shape:
         raise ShapeError(f"backward: gradient: expected shape {tensor.shape}, got {tuple(array.shape)}")
     return array
@@ -442,8 +449,17 @@ def _check_inputs(function: Function, inputs: tuple[Any, ...]) -> None:
         check_floating(op, first)
 
 
+def check_tensor(op: str, argument: str, value: object) -> None:
+    """Raise DTypeError unless `value` is a Tensor: the first thing a public function looks at."""
+    if not isinstance(value, Tensor):
+        raise DTypeError(
+            f"{op}: {argument}: expected a Tensor, got {type(value).__name__}; wrap an array: Tensor(...)"
+        )
+
+
 def check_floating(op: str, x: Tensor) -> None:
     """Raise DTypeError unless x holds floating-point numbers."""
+    check_tensor(op, "x", x)
     if x.dtype.kind != "f":
         raise DTypeError(
             f"{op}: expected floating-point numbers, got {x.dtype}; use Tensor(x.data.astype(np.float32))"
@@ -507,7 +523,9 @@ def _functions_leading_to(root: Tensor) -> list[Function]:
                 "call the first backward with retain_graph=True, or run the forward pass again"
             )
         found.add(function)
-        pending.extend(t.creator for t in function.inputs if t.creator is not None)
+        for t, needed in zip(function.inputs, function.needs_gradient, strict=True):
+            if needed and t.creator is not None:
+                pending.append(t.creator)
     return sorted(found, key=lambda function: function._creation)
 
 

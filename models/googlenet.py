@@ -7,12 +7,15 @@ and the misprints of its table, are listed in docs/googlenet.md.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from minicnn import nn
 from minicnn.errors import ShapeError, UsageError
 from minicnn.nn.initialisers import Scheme
 from minicnn.nn.layers import Activation
+from minicnn.random import checked_generator
 from minicnn.tensor import Tensor
 
 # Filters of each inception module; the columns are those of the paper's table 1.
@@ -67,7 +70,9 @@ class GoogLeNet(nn.Module):
         rng: np.random.Generator | None = None,
     ) -> None:
         super().__init__()
-        rng = rng or np.random.default_rng()
+        rng = checked_generator(rng)
+        if activation is None:
+            raise UsageError("GoogLeNet: activation: expected relu, sigmoid or tanh, got None")
         self.input_size = (32, 32, 3) if small else (224, 224, 3)
         self.num_classes = num_classes
         head_size = 2 if small else 4  # the stage of 4a to 4d, after the heads' 5x5/3 pooling
@@ -143,7 +148,8 @@ class GoogLeNet(nn.Module):
         run_heads = self.aux1 is not None and (self.training if heads is None else heads)
         H, W, _ = self.input_size
         if x.ndim != 4 or x.shape[3] != 3 or (run_heads and x.shape[1:3] != (H, W)):
-            raise ShapeError(f"GoogLeNet: x: expected images of shape (N, {H}, {W}, 3), got {x.shape}")
+            size = f"{H}, {W}" if run_heads else "H, W"
+            raise ShapeError(f"GoogLeNet: x: expected images of shape (N, {size}, 3), got {x.shape}")
 
         # Shapes in comments: height and width of the 224 network, then of the small one.
         x = self.conv1(x)  # 112, 32
@@ -234,7 +240,7 @@ def googlenet_cifar(
     >>> out.logits.shape, out.aux1.shape, out.aux2.shape
     ((2, 10), (2, 10), (2, 10))
     """
-    if not width > 0:
+    if not 0 < width < math.inf:
         raise UsageError(f"googlenet_cifar: width: expected a factor greater than 0, got {width!r}")
     model = GoogLeNet(True, num_classes, width, aux, activation, rng)
     nn.initialise(model, initialisation, rng)

@@ -231,6 +231,19 @@ def test_batches_of_a_recipe_are_cut_down_but_not_those_asked_for(quick, photos,
     assert line == "--batch-size: expected at most the 24 training images, got 32"
 
 
+def test_fewer_images_than_the_fraction_has_parts(quick, tmp_path, capsys):
+    few = ["--limit", "9", "--val-fraction", "0.1", "--batch-size", "4", "--epochs", "1"]
+    assert main([*quick, *few, "--out", str(tmp_path / "run")]) == 0
+    assert "8 training, 1 validation and 12 test images" in capsys.readouterr().out
+
+
+def test_nothing_left_to_train_on(quick, capsys):
+    words = "--val-fraction: 0.9 of 3 images would leave none to train on"
+    assert fails(capsys, *quick, "--limit", "3", "--val-fraction", "0.9").startswith(words)
+    words = "--val-fraction: expected at least 2 images"
+    assert fails(capsys, *quick, "--limit", "1").startswith(words)
+
+
 def test_overfit_one_batch(quick, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main([*quick, "--width", "0.1", "--overfit-one-batch", "--batch-size", "6", "--lr", "0.005"]) == 0
@@ -312,6 +325,14 @@ def test_predict(finished, photos, tmp_path, capsys):
         assert {name: float(text.rstrip("%")) for text, name in map(str.split, block)} == pytest.approx(
             dict(zip(COLOURS, 100 * row, strict=True)), abs=0.006
         )
+
+
+def test_predict_with_the_weights_of_another_program(photos, tmp_path, capsys):
+    header = json.dumps({"a": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}).encode()
+    path = tmp_path / "bf16.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    line = fails(capsys, "predict", str(path), str(photos / "red" / "0.png"))
+    assert line.startswith(f"{path}: a safetensors file, but not a checkpoint of minicnn's")
 
 
 def test_interrupted_elsewhere(finished, monkeypatch, capsys):

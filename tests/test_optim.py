@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minicnn import UsageError, nn, optim
+from minicnn import Tensor, UsageError, nn, optim
 from minicnn.errors import CheckpointError
 
 
@@ -339,3 +339,17 @@ def test_clipping_leaves_small_gradients_alone():
     assert p.grad.dtype == np.float32
     with pytest.raises(UsageError, match=r"max_norm: expected a number above 0, got 0"):
         optim.clip_gradients([p], 0)
+
+
+def test_a_lone_parameter_is_one_parameter():
+    w = parameter(1.0, 2.0)
+    for spelling in (w, [w], [{"params": w}]):
+        sgd = optim.SGD(spelling, lr=0.5, momentum=0.0)
+        assert len(sgd.parameters) == 1
+        assert sgd.parameters[0] is w
+
+
+@pytest.mark.parametrize("other", [[np.ones(2)], [Tensor([1.0])], [{"params": [np.ones(2)]}]])
+def test_what_cannot_be_trained_is_refused(other):
+    with pytest.raises(UsageError, match=r"SGD: expected parameters to train, got (ndarray|Tensor)"):
+        optim.SGD(other, lr=0.1)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from minicnn.data import load_shapes
+from minicnn.errors import UsageError
 from minicnn.random import Stream, counter_generator
 
 HERE = {"seed": 7, "stream": Stream.ORDER, "epoch": 3, "step": 17, "place": 2}
@@ -38,3 +40,18 @@ def test_neighbouring_places_do_not_run_into_each_other():
 
 def test_largest_seed():
     assert counter_generator(2**64 - 1, Stream.ORDER).random() != counter_generator(0, Stream.ORDER).random()
+
+
+def test_seeds_of_numpy():
+    assert (
+        counter_generator(np.int64(7), Stream.ORDER).random() == counter_generator(7, Stream.ORDER).random()
+    )
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, None, 2.5, "7", True])
+def test_what_is_no_seed(seed):
+    words = rf"^seed: expected a whole number from 0 to 2\*\*64 - 1, got {seed!r}$"
+    with pytest.raises(UsageError, match=words):
+        counter_generator(seed, Stream.ORDER)
+    with pytest.raises(UsageError, match=words):
+        load_shapes(1, seed=seed)

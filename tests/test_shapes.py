@@ -1,5 +1,6 @@
 """Integers in, integers out: pairs, paddings, windows and where they stop."""
 
+import itertools
 import re
 
 import numpy as np
@@ -114,3 +115,21 @@ def test_output_sizes(size, kernel, stride, padding, ceil, expected):
     w = window("op", (size, size), kernel, stride, padding, ceil)
     assert (expected, expected) == (w.OH, w.OW)
     assert w.is_pointwise == (kernel == 1)
+
+
+@pytest.mark.parametrize("ceil_mode", [False, True])
+def test_where_windows_meet_the_image(ceil_mode):
+    for size, kernel, stride in itertools.product(range(1, 7), range(1, 6), range(1, 4)):
+        for before, after in itertools.product(range(min(kernel, 3)), repeat=2):
+            if kernel > size + before + after:
+                continue
+            w = window("op", (size, size), kernel, stride, ((before, after), (before, after)), ceil_mode)
+            for tap in range(kernel):
+                expected = [
+                    (place, place * stride + tap - before)
+                    for place in range(w.OH)
+                    if 0 <= place * stride + tap - before < size
+                ]
+                for places, pixels in (w.rows_met(tap), w.columns_met(tap)):
+                    found = zip(range(w.OH)[places], range(size)[pixels], strict=True)
+                    assert list(found) == expected

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from minicnn import DeviceError, DTypeError, ShapeError, Tensor
+from minicnn import DeviceError, DTypeError, ShapeError, Tensor, nn
 from minicnn import functional as F
 from minicnn.nn import Parameter
 
@@ -214,7 +214,7 @@ def test_parts_of_a_convolution_must_have_one_dtype():
 def test_arrays_have_to_be_wrapped():
     with pytest.raises(DTypeError, match=r"^relu: expected tensors, got ndarray; wrap it: Tensor\(\.\.\.\)$"):
         F.relu(np.zeros(3))
-    with pytest.raises(DTypeError, match=r"^concat: expected tensors, got ndarray"):
+    with pytest.raises(DTypeError, match=r"^concat: tensors: expected a Tensor, got ndarray"):
         F.concat([Tensor(np.zeros(3)), np.zeros(3)])
 
 
@@ -282,3 +282,68 @@ def test_parameter_refuses_other_values(value, error, match):
     with pytest.raises(error, match=match):
         p.data = value
     np.testing.assert_array_equal(p.data, [0, 0])
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("conv2d: x", lambda v, t: F.conv2d(v, t)),
+        ("conv2d: weight", lambda v, t: F.conv2d(t, v)),
+        ("conv2d: bias", lambda v, t: F.conv2d(t, t, v)),
+        ("linear: weight", lambda v, t: F.linear(t, v)),
+        ("max_pool2d: x", lambda v, t: F.max_pool2d(v, 2)),
+        ("avg_pool2d: x", lambda v, t: F.avg_pool2d(v, 2)),
+        ("global_avg_pool2d: x", lambda v, t: F.global_avg_pool2d(v)),
+        ("local_response_norm: x", lambda v, t: F.local_response_norm(v)),
+        ("concat: tensors", lambda v, t: F.concat([t, v])),
+        ("dropout: x", lambda v, t: F.dropout(v, training=False)),
+        ("softmax: x", lambda v, t: F.softmax(v)),
+        ("log_softmax: x", lambda v, t: F.log_softmax(v)),
+        ("cross_entropy: logits", lambda v, t: F.cross_entropy(v, np.array([0]))),
+        ("flatten: x", lambda v, t: F.flatten(v)),
+        ("reshape: x", lambda v, t: F.reshape(v, 1)),
+        ("transpose: x", lambda v, t: F.transpose(v)),
+        ("sum: x", lambda v, t: F.sum(v)),
+    ],
+)
+@pytest.mark.parametrize("value", [np.ones((1, 2, 2, 1), np.float32), [[1.0]], None])
+def test_what_is_no_tensor_is_named(name, call, value):
+    if name.endswith("bias") and value is None:
+        pytest.skip("a bias may be None")
+    tensor = Tensor(np.ones((1, 1, 1, 1), np.float32))
+    with pytest.raises(DTypeError, match=rf"^{name}: expected a Tensor, got {type(value).__name__}; wrap"):
+        call(value, tensor)
+
+
+def test_numpy_functions_see_the_values():
+    t = Tensor([[1.0, 3.0], [4.0, 2.0]], requires_grad=True)
+    np.testing.assert_array_equal(np.argmax(t, axis=1), [1, 0])
+    assert np.asarray(t).dtype == np.float32
+    with pytest.raises(TypeError, match=r"got tensors; use functional\.concat"):
+        Tensor([t, t])
+
+
+@pytest.mark.parametrize("array", [np.array(["a"]), np.array([1j]), np.array([None])])
+def test_arrays_of_anything_but_numbers_are_refused(array):
+    with pytest.raises(DTypeError, match="expected numbers, got ndarray"):
+        Tensor(array)
+    with pytest.raises(DTypeError, match="gradient: expected real numbers"):
+        (Tensor([1.0], requires_grad=True) * 1).backward(array)
+
+
+def test_a_gradient_never_has_another_dtype_than_its_parameter():
+    p = nn.Parameter(np.ones(2))
+    (p * 2).sum().backward()
+    p.data = p.data.astype(np.float32)
+    assert p.grad is None
+    (p * 2).sum().backward()
+    assert p.grad.dtype == np.float32
+
+
+def test_a_branch_that_wants_no_gradient_is_not_walked():
+    x, w = Tensor([1.0, 2.0], requires_grad=True), Tensor([3.0, 4.0], requires_grad=True)
+    hidden = x * 2
+    hidden.requires_grad = False
+    (hidden * w).sum().backward()
+    np.testing.assert_array_equal(w.grad, [2, 4])
+    assert x.grad is None

@@ -14,6 +14,7 @@ from minicnn.gradient_check.examination import Examination
 from minicnn.gradient_check.recording import private_leaves
 from minicnn.gradient_check.report import GradcheckReport
 from minicnn.parallel import pinned_blas
+from minicnn.random import checked_generator
 from minicnn.shapes import integer
 from minicnn.tensor import Tensor
 
@@ -76,7 +77,7 @@ def gradcheck(
     """
     tensors = _as_tensors(inputs)
     names = [f"input {i}" for i in range(len(tensors))]
-    return check(fn, tensors, names, Settings(eps, atol, rtol), samples, rng or np.random.default_rng())
+    return check(fn, tensors, names, Settings(eps, atol, rtol), samples, checked_generator(rng))
 
 
 def check(

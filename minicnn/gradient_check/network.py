@@ -14,7 +14,7 @@ from minicnn.gradient_check.check import check
 from minicnn.gradient_check.differences import Settings
 from minicnn.gradient_check.report import GradcheckReport
 from minicnn.nn import Dropout, GoogLeNetOutput, Module, total_loss
-from minicnn.random import Stream, counter_generator
+from minicnn.random import Stream, checked_generator, counter_generator
 from minicnn.tensor import Tensor
 
 
@@ -95,7 +95,7 @@ def gradcheck_model(
             list(parameters),
             Settings(eps, atol, rtol),
             samples,
-            rng or np.random.default_rng(),
+            checked_generator(rng),
             progress,
         )
 

@@ -19,6 +19,7 @@ import numpy as np
 from minicnn import functional as F
 from minicnn.nn.layers import Activation, AvgPool2d, Conv2d, Dropout, Linear
 from minicnn.nn.module import Module
+from minicnn.random import checked_generator
 from minicnn.tensor import Tensor
 
 
@@ -52,7 +53,7 @@ class AuxiliaryHead(Module):
         rng: np.random.Generator | None = None,
     ) -> None:
         super().__init__()
-        rng = rng or np.random.default_rng()
+        rng = checked_generator(rng)
         self.pool = AvgPool2d(5, stride=3)
         self.conv = Conv2d(in_channels, conv_channels, 1, activation=activation, rng=rng)
         self.fc1 = Linear(conv_channels * pooled_size**2, hidden, activation=activation, rng=rng)

@@ -22,6 +22,7 @@ import numpy as np
 from minicnn import functional as F
 from minicnn.nn.layers import Activation, Conv2d, MaxPool2d
 from minicnn.nn.module import Module
+from minicnn.random import checked_generator
 from minicnn.tensor import Tensor
 
 
@@ -64,7 +65,7 @@ class Inception(Module):
         rng: np.random.Generator | None = None,
     ) -> None:
         super().__init__()
-        rng = rng or np.random.default_rng()
+        rng = checked_generator(rng)
         self.conv1x1 = Conv2d(in_channels, c1x1, 1, activation=activation, rng=rng)
         self.conv3x3_reduce = Conv2d(in_channels, c3x3_reduce, 1, activation=activation, rng=rng)
         self.conv3x3 = Conv2d(c3x3_reduce, c3x3, 3, padding=1, activation=activation, rng=rng)
@@ -123,7 +124,7 @@ class NaiveInception(Module):
         rng: np.random.Generator | None = None,
     ) -> None:
         super().__init__()
-        rng = rng or np.random.default_rng()
+        rng = checked_generator(rng)
         self.conv1x1 = Conv2d(in_channels, c1x1, 1, activation=activation, rng=rng)
         self.conv3x3 = Conv2d(in_channels, c3x3, 3, padding=1, activation=activation, rng=rng)
         self.conv5x5 = Conv2d(in_channels, c5x5, 5, padding=2, activation=activation, rng=rng)

@@ -25,6 +25,7 @@ import numpy as np
 from minicnn.errors import UsageError
 from minicnn.nn.layers import Conv2d, Linear
 from minicnn.nn.module import Module
+from minicnn.random import checked_generator
 
 Scheme = Literal["he", "glorot", "caffe"]
 
@@ -116,7 +117,7 @@ def initialise(model: Module, scheme: Scheme = "he", rng: np.random.Generator | 
     if scheme not in _SCHEMES:
         raise UsageError(f"initialisation: expected one of {', '.join(_SCHEMES)}, got {scheme!r}")
     draw, bias = _SCHEMES[scheme]
-    rng = rng or np.random.default_rng()
+    rng = checked_generator(rng)
     for _, layer in model.named_modules():
         if isinstance(layer, (Conv2d, Linear)):
             is_classifier = isinstance(layer, Linear) and layer.activation is None

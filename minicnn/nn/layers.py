@@ -10,6 +10,7 @@ import numpy as np
 from minicnn import functional as F
 from minicnn.errors import ShapeError, UsageError
 from minicnn.nn.module import Module, Parameter
+from minicnn.random import checked_generator
 from minicnn.shapes import Padding, Size, integer, pair
 from minicnn.tensor import Tensor, fusion_enabled
 
@@ -26,7 +27,7 @@ def _checked_activation(name: str | None) -> str | None:
 
 def _he_normal(shape: tuple[int, ...], fan_in: int, rng: np.random.Generator | None) -> Parameter:
     """Draw weights that keep the variance through a ReLU layer; nn.initialise offers other ways."""
-    values = (rng or np.random.default_rng()).standard_normal(shape) * np.sqrt(2 / fan_in)
+    values = checked_generator(rng).standard_normal(shape) * np.sqrt(2 / fan_in)
     return Parameter(values.astype(np.float32))
 
 
@@ -253,7 +254,7 @@ class Dropout(Module):
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
         super().__init__()
         self.p = p
-        self.rng = rng or np.random.default_rng()
+        self.rng = checked_generator(rng)
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from minicnn.backend import Array, array_module, is_array, to_device, to_numpy
-from minicnn.errors import CheckpointError, DTypeError, ShapeError
+from minicnn.errors import CheckpointError, DTypeError, ShapeError, UsageError
 from minicnn.parallel import pinned_blas
 from minicnn.tensor import Tensor, inside_module
 
@@ -49,6 +49,8 @@ class Parameter(Tensor):
             raise DTypeError(f"Parameter: data: expected an array of floating-point numbers, got {what}")
         if self._data is not None and value.shape != self._data.shape:
             raise ShapeError(f"Parameter: data: expected shape {self._data.shape}, got {tuple(value.shape)}")
+        if self._data is not None and value.dtype != self._data.dtype:
+            self.grad = None  # a gradient has the dtype of its tensor
         self._data = value
 
 
@@ -108,6 +110,13 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Module):
             value._name = name
+        if isinstance(value, (list, tuple, dict)):
+            parts = value.values() if isinstance(value, dict) else value
+            if any(isinstance(part, (Module, Parameter)) for part in parts):
+                raise UsageError(
+                    f"{type(self).__name__}.{name}: modules and parameters in a {type(value).__name__} would "
+                    "not be found; make them attributes of their own, or use nn.Sequential"
+                )
         super().__setattr__(name, value)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -218,6 +227,11 @@ class Module:
                 f"load_state_dict: the names do not match ({'; '.join(str(report).splitlines())}); "
                 "strict=False loads what fits"
             )
+        for name in own:
+            value: Any = state.get(name)
+            if name in state and not (is_array(value) and value.dtype.kind in "fiu"):
+                what = f"dtype {value.dtype}" if is_array(value) else type(value).__name__
+                raise CheckpointError(f"load_state_dict: {name}: expected an array of numbers, got {what}")
         for name, parameter in own.items():
             if name in state and tuple(state[name].shape) != parameter.shape:
                 raise CheckpointError(
@@ -253,6 +267,8 @@ class Sequential(Module):
     def __init__(self, *modules: Module) -> None:
         super().__init__()
         for index, module in enumerate(modules):
+            if not isinstance(module, Module):
+                raise UsageError(f"Sequential: expected modules, got {type(module).__name__} at {index}")
             setattr(self, str(index), module)
 
     def forward(self, x: Tensor) -> Tensor:

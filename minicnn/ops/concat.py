@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from minicnn.backend import Array, array_module
 from minicnn.errors import ShapeError
 from minicnn.shapes import axis_number
-from minicnn.tensor import Function, Tensor
+from minicnn.tensor import Function, Tensor, check_tensor
 
 
 class Concat(Function):
@@ -70,6 +70,8 @@ def concat(tensors: Sequence[Tensor], axis: int = -1) -> Tensor:
     """
     if len(tensors) == 0:
         raise ShapeError("concat: tensors: expected at least one, got none")
+    for t in tensors:
+        check_tensor("concat", "tensors", t)
     first = tensors[0].shape
     axis = axis_number("concat", axis, first)
     for index, t in enumerate(tensors):

@@ -25,6 +25,8 @@ channel axes exchanged: pixel h received from output p what w[h - p] weighs. It 
 copying patches of gy costs less than adding up patches of gx. With larger strides, or with more padding than
 KH - 1, col2im does the work.
 
+(G groups, n images in a tile, K = KH*KW*CI/G and CIG = CI/G in the code below.)
+
 A 1x1 convolution needs no im2col: its patches are the pixels. With groups, the channels are cut into
 equal parts that are convolved separately; `cols`, `w` and `gy` then carry a leading axis of groups.
 
@@ -37,7 +39,7 @@ from minicnn.backend import Array, array_module
 from minicnn.errors import ShapeError
 from minicnn.parallel import Tile, batch_tiles, run_tiles, scratch
 from minicnn.shapes import Padding, Size, Window, check_image_batch, integer, window
-from minicnn.tensor import Function, Tensor
+from minicnn.tensor import Function, Tensor, check_tensor
 
 
 class Conv2d(Function):
@@ -73,8 +75,8 @@ class Conv2d(Function):
         wants_gx, wants_gw = self.needs_gradient[:2]
         wants_gb = len(self.needs_gradient) == 3 and self.needs_gradient[2]
         weights = group_weights(w, self.groups)  # (G, K, CO/G) with K = KH*KW*CI/G
-        turned = turn_weights(w, self.groups)  # (G, KH*KW*CO/G, CI/G)
-        around = self.window.of_input_gradient()
+        around = self.window.of_input_gradient() if wants_gx else None
+        turned = turn_weights(w, self.groups) if around else None  # (G, KH*KW*CO/G, CI/G)
         tiles = self._tiles(x, w)
         gx = xp.empty(x.shape, x.dtype) if wants_gx else None
         gw_parts = xp.empty((len(tiles), *weights.shape), w.dtype) if wants_gw else None
@@ -88,7 +90,7 @@ class Conv2d(Function):
             if gw_parts is not None:
                 cols = im2col(x[tile], self.window, self.groups)  # (G, n*OH*OW, K)
                 xp.matmul(cols.transpose(0, 2, 1), gy_rows, out=gw_parts[index])
-            if gx is not None and around is not None:
+            if gx is not None and around is not None and turned is not None:
                 convolve_tile(gy_tile, turned, around, out=gx[tile])
             elif gx is not None:
                 gcols = scratch("columns", (*gy_rows.shape[:2], weights.shape[1]), x)
@@ -277,10 +279,15 @@ def check_conv2d(
     x: Tensor, weight: Tensor, bias: Tensor | None, stride: Size, padding: Padding, groups: int
 ) -> Window:
     """Check the arguments of a convolution; return its window."""
+    for argument, value in (("x", x), ("weight", weight), ("bias", bias)):
+        if value is not None or argument != "bias":
+            check_tensor("conv2d", argument, value)
     check_image_batch("conv2d", x.shape)
     groups = integer("conv2d", "groups", groups, minimum=1)
-    if weight.ndim != 4:
+    if weight.ndim != 4 or 0 in weight.shape:
         raise ShapeError(f"conv2d: weight: expected shape (KH, KW, CI // groups, CO), got {weight.shape}")
+    if stride is None:
+        raise ShapeError("conv2d: stride: expected an int or a pair (vertical, horizontal), got None")
     KH, KW, CIG, CO = weight.shape
     CI = x.shape[3]
     if CI % groups or CO % groups:

@@ -22,9 +22,9 @@ from typing import Literal
 import numpy as np
 
 from minicnn.backend import Array, array_module, is_array
-from minicnn.errors import DTypeError, MinicnnError, ShapeError
+from minicnn.errors import DTypeError, ShapeError
 from minicnn.ops.log_softmax import log_probabilities
-from minicnn.tensor import Function, Tensor
+from minicnn.tensor import Function, Tensor, check_tensor
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -90,11 +90,12 @@ def cross_entropy(logits: Tensor, labels: Array, reduction: Reduction = "mean") 
     >>> cross_entropy(Tensor([[0.0, 0.0], [1e4, 0.0]]), np.array([0, 1]), reduction="none").data
     array([6.931472e-01, 1.000000e+04], dtype=float32)
     """
+    check_tensor("cross_entropy", "logits", logits)
     if logits.ndim != 2 or 0 in logits.shape:
         what = "an empty batch: " if logits.ndim == 2 and logits.shape[0] == 0 else "shape "
         raise ShapeError(f"cross_entropy: logits: expected shape (N, classes), got {what}{logits.shape}")
     if reduction not in ("mean", "sum", "none"):
-        raise MinicnnError(f'cross_entropy: reduction: expected "mean", "sum" or "none", got {reduction!r}')
+        raise ShapeError(f'cross_entropy: reduction: expected "mean", "sum" or "none", got {reduction!r}')
     return CrossEntropy(check_labels(logits, labels), reduction).apply(logits)
 
 

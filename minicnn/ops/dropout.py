@@ -18,7 +18,8 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn.backend import Array, array_module
-from minicnn.errors import MinicnnError
+from minicnn.errors import ShapeError
+from minicnn.random import checked_generator
 from minicnn.tensor import Function, Tensor, check_floating
 
 
@@ -61,7 +62,7 @@ def dropout(
 
     Raises
     ------
-    MinicnnError
+    ShapeError
         If p is not between 0 and 1.
 
     References
@@ -76,11 +77,11 @@ def dropout(
     array([2., 2., 2., 0.], dtype=float32)
     """
     if not 0 <= p <= 1:
-        raise MinicnnError(f"dropout: p: expected a probability to drop, from 0 to 1, got {p!r}")
+        raise ShapeError(f"dropout: p: expected a probability to drop, from 0 to 1, got {p!r}")
     check_floating("dropout", x)
     if not training or p == 0:
         return x
-    rng = rng or np.random.default_rng()
+    rng = checked_generator(rng)
     keep = rng.random(x.shape, dtype=np.float32) >= p
     # With p = 1 nothing is kept, and there is nothing to scale.
     mask = keep.astype(x.dtype) / (x.dtype.type(1 - p) if p < 1 else 1)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from minicnn.backend import Array, array_module
 from minicnn.shapes import check_image_batch
-from minicnn.tensor import Function, Tensor
+from minicnn.tensor import Function, Tensor, check_tensor
 
 
 class GlobalAvgPool2d(Function):
@@ -60,5 +60,6 @@ def global_avg_pool2d(x: Tensor) -> Tensor:
     >>> global_avg_pool2d(Tensor(np.arange(4, dtype=np.float32).reshape(1, 2, 2, 1))).data
     array([[1.5]], dtype=float32)
     """
+    check_tensor("global_avg_pool2d", "x", x)
     check_image_batch("global_avg_pool2d", x.shape)
     return GlobalAvgPool2d().apply(x)

@@ -22,7 +22,7 @@ from minicnn.backend import Array, array_module
 from minicnn.errors import ShapeError
 from minicnn.ops.conv import sum_rows
 from minicnn.parallel import batch_tiles, run_tiles
-from minicnn.tensor import Function, Tensor
+from minicnn.tensor import Function, Tensor, check_tensor
 
 
 class Linear(Function):
@@ -91,6 +91,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> linear(Tensor([[1.0, 2.0]]), Tensor([[1.0, 0.0], [0.0, 1.0]]), Tensor([10.0, 20.0])).data
     array([[11., 22.]], dtype=float32)
     """
+    for argument, value in (("x", x), ("weight", weight), ("bias", bias)):
+        if value is not None or argument != "bias":
+            check_tensor("linear", argument, value)
     if weight.ndim != 2:
         raise ShapeError(f"linear: weight: expected shape (in, out), got {weight.shape}")
     if x.ndim != 2 or x.shape[1] != weight.shape[0]:

@@ -25,7 +25,7 @@ from minicnn.backend import Array, array_module
 from minicnn.errors import ShapeError
 from minicnn.parallel import Tile, batch_tiles, run_tiles, scratch
 from minicnn.shapes import integer
-from minicnn.tensor import Function, Tensor
+from minicnn.tensor import Function, Tensor, check_tensor
 
 
 class LocalResponseNorm(Function):
@@ -68,7 +68,7 @@ class LocalResponseNorm(Function):
 
         def backward_tile(index: int, tile: Tile) -> None:
             gx_tile = gx[tile]
-            gu = scratch("gu", gx_tile.shape, x)  # but for the factor -beta
+            gu = scratch("gu", gx_tile.shape, x)  # gy * y / u; the factor -beta is applied further down
             xp.multiply(gy[tile], y[tile], out=gu)
             gu /= u[tile]
             through_windows = scratch("through windows", gx_tile.shape, x)
@@ -94,7 +94,7 @@ class LocalResponseNorm(Function):
 
 
 def inverse_power(u: Array, beta: float, out: Array) -> None:
-    """Write u^-beta into out. For the usual beta = 3/4 two square roots are ten times faster than a power."""
+    """Write u^-beta into out. For the usual beta = 3/4 by two square roots, which are faster than a power."""
     xp = array_module(u)
     if beta == 0.75:
         root = scratch("root", u.shape, u)
@@ -148,6 +148,7 @@ def local_response_norm(
     >>> local_response_norm(x, size=3, alpha=3.0, beta=0.5, k=1.0).data.round(3)
     array([[[[0.667, 0.555, 0.667]]]], dtype=float32)
     """
+    check_tensor("local_response_norm", "x", x)
     if x.ndim < 2 or x.size == 0:
         raise ShapeError(
             f"local_response_norm: x: expected (N, ..., C) with every size at least 1, got {x.shape}"

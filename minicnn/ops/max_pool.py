@@ -16,6 +16,8 @@ the winner's place in its window (one byte is enough up to 256 places), and the 
 gradient back the same way: first to the winning row, then to the winning pixel in it. The first row that
 holds the maximum, and the first place in that row, is the first place in row-major order.
 
+The padding is never made: a place that falls on it is left out of the comparison.
+
 Derivation: docs/ops/max_pool2d.md.
 """
 
@@ -27,7 +29,12 @@ from minicnn.backend import Array, array_module
 from minicnn.errors import ShapeError
 from minicnn.parallel import Tile, batch_tiles, run_tiles, scratch
 from minicnn.shapes import Padding, Size, Window, check_image_batch, window
-from minicnn.tensor import Function, Tensor
+from minicnn.tensor import Function, Tensor, check_tensor
+
+ROWS, COLUMNS = 1, 2  # axes of (N, H, W, C)
+
+# For one place of a one-dimensional window: which outputs meet a pixel with it, and which pixels they meet.
+Met = tuple[slice, slice]
 
 
 class MaxPool2d(Function):
@@ -37,25 +44,26 @@ class MaxPool2d(Function):
 
     def __init__(self, window: Window) -> None:
         self.window = window
+        self.rows_met = [window.rows_met(i) for i in range(window.KH)]
+        self.columns_met = [window.columns_met(j) for j in range(window.KW)]
 
     def forward(self, x: Array) -> Array:
         """Return y; saves for both passes which place won (nothing if no backward pass will come)."""
         xp = array_module(x)
-        (N, _, _, C), w = x.shape, self.window
+        (N, H, _, C), w = x.shape, self.window
         y = xp.empty((N, w.OH, w.OW, C), x.dtype)
         along_rows = along_columns = None
         if self.is_recorded:
-            along_rows = xp.empty((N, w.PH, w.OW, C), place_dtype(w.KW))
+            along_rows = xp.empty((N, H, w.OW, C), place_dtype(w.KW))
             along_columns = xp.empty((N, w.OH, w.OW, C), place_dtype(w.KH))
         self.save(along_rows, along_columns)
 
         def forward_tile(index: int, tile: Tile) -> None:
-            padded = pad_with_minus_infinity(x[tile], w)  # (n, PH, PW, C)
-            row_maxima = scratch("row maxima", (len(padded), w.PH, w.OW, C), x)
-            views = [padded[:, :, w.taps(0, j)[1]] for j in range(w.KW)]
-            maximum_of(views, row_maxima, None if along_rows is None else along_rows[tile])
-            views = [row_maxima[:, w.taps(i, 0)[0]] for i in range(w.KH)]
-            maximum_of(views, y[tile], None if along_columns is None else along_columns[tile])
+            row_maxima = scratch("row maxima", (tile.stop - tile.start, H, w.OW, C), x)
+            winners = None if along_rows is None else along_rows[tile]
+            maximum_along(COLUMNS, self.columns_met, x[tile], row_maxima, winners)
+            winners = None if along_columns is None else along_columns[tile]
+            maximum_along(ROWS, self.rows_met, row_maxima, y[tile], winners)
 
         run_tiles(forward_tile, self._tiles(x))
         return y
@@ -68,15 +76,9 @@ class MaxPool2d(Function):
         gx = array_module(gy).empty((N, w.H, w.W, C), gy.dtype)
 
         def backward_tile(index: int, tile: Tile) -> None:
-            n = tile.stop - tile.start
-            row_gradients = scratch("row gradients", (n, w.PH, w.OW, C), gy)
-            views = [row_gradients[:, w.taps(i, 0)[0]] for i in range(w.KH)]
-            give_to_winners(gy[tile], along_columns[tile], views, row_gradients)
-            padded = scratch("padded", (n, w.PH, w.PW, C), gy)
-            views = [padded[:, :, w.taps(0, j)[1]] for j in range(w.KW)]
-            give_to_winners(row_gradients, along_rows[tile], views, padded)
-            rows, columns = w.image
-            gx[tile] = padded[:, rows, columns]
+            row_gradients = scratch("row gradients", (tile.stop - tile.start, w.H, w.OW, C), gy)
+            give_to_winners(ROWS, self.rows_met, gy[tile], along_columns[tile], row_gradients)
+            give_to_winners(COLUMNS, self.columns_met, row_gradients, along_rows[tile], gx[tile])
 
         run_tiles(backward_tile, self._tiles(gx))
         return (gx,)
@@ -89,62 +91,61 @@ class MaxPool2d(Function):
         xp = array_module(along_rows)
         w = self.window
         row = along_columns.astype(np.int64)
-        place_in_column = row + xp.arange(w.OH).reshape(1, -1, 1, 1) * w.SH
-        return row * w.KW + xp.take_along_axis(along_rows, place_in_column, axis=1)
+        row_of_image = row + xp.arange(w.OH).reshape(1, -1, 1, 1) * w.SH - w.top
+        column = xp.take_along_axis(along_rows, row_of_image.clip(0, w.H - 1), axis=1)
+        return row * w.KW + column
 
     def _tiles(self, x: Array) -> list[Tile]:
         w = self.window
-        return batch_tiles(len(x), 2 * w.PH * w.PW * x.shape[3] * x.dtype.itemsize, x)
+        return batch_tiles(len(x), 3 * w.H * w.W * x.shape[3] * x.dtype.itemsize, x)
 
 
 # ---- on one tile of n images ------------------------------------------------------------------------
 
 
-def maximum_of(views: list[Array], out: Array, places: Array | None) -> None:
-    """Write the elementwise maximum of equally shaped `views` into `out`.
+def maximum_along(axis: int, met: list[Met], x: Array, out: Array, winners: Array | None) -> None:
+    """Write the maximum over the places of a one-dimensional window along `axis` of x into `out`.
 
-    And, if `places` is given, the index of the first view that holds it: each view that is greater than
-    all before it raises the index to its own, and indices only grow.
+    And, if `winners` is given, which place holds it: each place that is greater than all before it raises
+    the number to its own, and numbers only grow. So of equal ones the first has won.
     """
-    xp = array_module(out)
-    out[...] = views[0]
-    if places is None:
-        for view in views[1:]:
-            xp.maximum(out, view, out=out)
-        return
-    places[...] = 0
-    greater = scratch("greater", out.shape, out, np.bool_)
-    for k, view in enumerate(views[1:], start=1):
-        xp.greater(view, out, out=greater)
-        xp.maximum(places, xp.multiply(greater, k, dtype=places.dtype), out=places)
-        xp.maximum(out, view, out=out)
+    xp = array_module(x)
+    out[...] = -np.inf
+    if winners is not None:
+        winners[...] = 0
+    for place, (outputs, pixels) in enumerate(met):
+        candidates = x[along(axis, pixels)]
+        best = out[along(axis, outputs)]
+        if place == 0:
+            best[...] = candidates
+            continue
+        if winners is not None:
+            greater = scratch("greater", best.shape, x, np.bool_)
+            xp.greater(candidates, best, out=greater)
+            number = winners[along(axis, outputs)]
+            xp.maximum(number, xp.multiply(greater, place, dtype=winners.dtype), out=number)
+        xp.maximum(best, candidates, out=best)
 
 
-def give_to_winners(g: Array, places: Array, views: list[Array], whole: Array) -> None:
-    """Add g to views[places], elementwise; the views are overlapping slices of `whole`, zeroed first."""
-    xp = array_module(g)
-    whole[...] = 0
-    share = scratch("share", g.shape, g)
-    for k, view in enumerate(views):
-        xp.multiply(g, places == k, out=share)
-        view += share
+def give_to_winners(axis: int, met: list[Met], gy: Array, winners: Array, out: Array) -> None:
+    """Write into `out` the sum of gy over the one-dimensional windows along `axis` that each pixel won."""
+    xp = array_module(gy)
+    out[...] = 0
+    for place, (outputs, pixels) in enumerate(met):
+        at = along(axis, outputs)
+        share = scratch("share", gy[at].shape, gy)
+        xp.multiply(gy[at], winners[at] == place, out=share)
+        out[along(axis, pixels)] += share
+
+
+def along(axis: int, part: slice) -> tuple[slice, ...]:
+    """Index `part` of one axis and all of those before it."""
+    return (*(slice(None),) * axis, part)
 
 
 def place_dtype(places: int) -> np.dtype:
     """Smallest unsigned integer that can number so many places."""
     return np.min_scalar_type(places - 1)
-
-
-def pad_with_minus_infinity(x: Array, window: Window) -> Array:
-    """Surround x (n, H, W, C) with -inf: (n, PH, PW, C)."""
-    if not window.is_padded:
-        return x
-    n, _, _, C = x.shape
-    padded = scratch("padded", (n, window.PH, window.PW, C), x)
-    padded[...] = -np.inf
-    rows, columns = window.image
-    padded[:, rows, columns] = x
-    return padded
 
 
 # ---- the public function ----------------------------------------------------------------------------
@@ -197,6 +198,7 @@ def pooling_window(
     op: str, x: Tensor, kernel_size: Size, stride: Size | None, padding: Padding, ceil_mode: bool
 ) -> Window:
     """Check the arguments of a pooling op; return its window."""
+    check_tensor(op, "x", x)
     check_image_batch(op, x.shape)
     w = window(op, (x.shape[1], x.shape[2]), kernel_size, stride, padding, ceil_mode)
     for side, pixels, kernel in (

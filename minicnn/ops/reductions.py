@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from minicnn.backend import Array, array_module
 from minicnn.errors import ShapeError
 from minicnn.shapes import axis_number
-from minicnn.tensor import Function, Tensor
+from minicnn.tensor import Function, Tensor, check_tensor
 
 Axis = int | Sequence[int] | None
 
@@ -148,6 +148,7 @@ def max(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def _axes(op: str, x: Tensor, axis: Axis, nonempty: bool = False) -> tuple[int, ...]:
     """Return the axes to reduce as distinct numbers from 0, in order."""
+    check_tensor(op, "x", x)
     wanted = range(x.ndim) if axis is None else axis if isinstance(axis, Sequence) else (axis,)
     axes = []
     for a in wanted:

@@ -16,7 +16,7 @@ from typing import Any
 from minicnn.backend import Array, array_module
 from minicnn.errors import ShapeError
 from minicnn.shapes import axis_number, integer
-from minicnn.tensor import Function, Tensor
+from minicnn.tensor import Function, Tensor, check_tensor
 
 
 class Reshape(Function):
@@ -98,6 +98,7 @@ def reshape(x: Tensor, *shape: Any) -> Tensor:
     array([[1., 2.],
            [3., 4.]], dtype=float32)
     """
+    check_tensor("reshape", "x", x)
     wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
     sizes = tuple(integer("reshape", "shape", size, minimum=-1) for size in wanted)
     known = math.prod(size for size in sizes if size != -1)
@@ -123,6 +124,7 @@ def flatten(x: Tensor) -> Tensor:
     >>> flatten(Tensor([[[1.0, 2.0]], [[3.0, 4.0]]])).shape
     (2, 2)
     """
+    check_tensor("flatten", "x", x)
     if x.ndim == 0:
         raise ShapeError("flatten: x: expected shape (N, ...), got ()")
     return Reshape((x.shape[0], math.prod(x.shape[1:]))).apply(x)
@@ -141,6 +143,7 @@ def transpose(x: Tensor, *axes: Any) -> Tensor:
     >>> transpose(Tensor([[1.0, 2.0, 3.0]]), 1, 0).shape
     (3, 1)
     """
+    check_tensor("transpose", "x", x)
     wanted = axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
     order = tuple(axis_number("transpose", a, x.shape) for a in wanted)
     order = order or tuple(reversed(range(x.ndim)))

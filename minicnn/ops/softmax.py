@@ -16,7 +16,7 @@ from __future__ import annotations
 from minicnn.backend import Array, array_module
 from minicnn.errors import ShapeError
 from minicnn.shapes import axis_number
-from minicnn.tensor import Function, Tensor
+from minicnn.tensor import Function, Tensor, check_tensor
 
 
 class Softmax(Function):
@@ -70,6 +70,7 @@ def softmax(x: Tensor, axis: int = -1) -> Tensor:
 
 def nonempty_axis(op: str, x: Tensor, axis: int) -> int:
     """Return the axis, counted from 0, or raise ShapeError unless x has it and it is not empty."""
+    check_tensor(op, "x", x)
     number = axis_number(op, axis, x.shape)
     if x.shape[number] == 0:
         raise ShapeError(f"{op}: x: expected at least one element along axis {axis}, got shape {x.shape}")

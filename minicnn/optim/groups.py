@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from minicnn.errors import UsageError
+from minicnn.tensor import Tensor
 
 if TYPE_CHECKING:
     from minicnn.nn import Module, Parameter
@@ -67,9 +68,14 @@ def make_groups(given: list[Any], lr: float, weight_decay: float) -> list[Parame
         if unknown or "params" not in item:
             wrong = f"unknown {', '.join(map(repr, unknown))}" if unknown else "no 'params'"
             raise UsageError(f"SGD: a group has 'params', and may have 'lr' and 'weight_decay'; got {wrong}")
-        group = ParameterGroup(
-            list(item["params"]), item.get("lr", lr), item.get("weight_decay", weight_decay)
-        )
+        given_parameters = item["params"]
+        parameters: list[Any] = [given_parameters]
+        if not isinstance(given_parameters, Tensor):  # iterating over a tensor would give its rows
+            parameters = list(given_parameters)
+        for parameter in parameters:
+            if not (isinstance(parameter, Tensor) and parameter.requires_grad and parameter.creator is None):
+                raise UsageError(f"SGD: expected parameters to train, got {type(parameter).__name__}")
+        group = ParameterGroup(parameters, item.get("lr", lr), item.get("weight_decay", weight_decay))
         if not (math.isfinite(group.lr) and group.lr > 0):
             raise UsageError(f"SGD: lr must be a number above 0, got {group.lr}")
         if not (math.isfinite(group.weight_decay) and group.weight_decay >= 0):

@@ -21,6 +21,7 @@ import numpy as np
 from minicnn.errors import CheckpointError, UsageError
 from minicnn.optim.groups import make_groups
 from minicnn.parallel import scratch
+from minicnn.tensor import Tensor
 
 if TYPE_CHECKING:
     from minicnn.nn import Parameter
@@ -88,7 +89,9 @@ class SGD:
         self.momentum = momentum
         self.nesterov = nesterov
         self.lr_factor = 1.0
-        self.groups = make_groups(list(parameters_or_groups), lr, weight_decay)
+        lone = isinstance(parameters_or_groups, Tensor)  # iterating over it would give its rows
+        given = [parameters_or_groups] if lone else list(parameters_or_groups)
+        self.groups = make_groups(given, lr, weight_decay)
         self.parameters: list[Parameter] = [p for group in self.groups for p in group.params]
         if not self.parameters:
             raise UsageError("SGD: expected at least one parameter to train, got none")

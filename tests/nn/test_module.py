@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicnn import CheckpointError, DTypeError, Tensor, nn
+from minicnn import CheckpointError, DTypeError, Tensor, UsageError, models, nn
 from minicnn import functional as F
 from minicnn.nn import Parameter
 
@@ -238,3 +238,29 @@ def test_repr_shows_the_tree():
         "    dropout: Dropout(p=0.5)\n"
         "    first_by_name: Inner()"
     )
+
+
+@pytest.mark.parametrize("wrap", [list, tuple, lambda layers: {"first": layers[0]}])
+def test_layers_that_would_not_be_found_are_refused(wrap):
+    model = nn.Module()
+    with pytest.raises(UsageError, match=r"Module\.layers: modules and parameters in a "):
+        model.layers = wrap([nn.Linear(2, 2)])
+    with pytest.raises(UsageError, match="Sequential: expected modules, got list at 0"):
+        nn.Sequential([nn.Linear(2, 2)])
+
+
+@pytest.mark.parametrize("rng", [0, 1, np.random.RandomState(0)])
+def test_a_seed_is_no_generator(rng):
+    with pytest.raises(UsageError, match=r"rng: expected a numpy\.random\.Generator, such as"):
+        nn.Linear(2, 2, rng=rng)
+    with pytest.raises(UsageError, match=r"rng: expected a numpy\.random\.Generator"):
+        models.googlenet_cifar(width=0.02, rng=rng)
+
+
+@pytest.mark.parametrize("value", [None, [1.0], np.array(["a"]), np.array([1j])])
+def test_states_of_anything_but_numbers_are_refused(value):
+    layer = nn.Linear(1, 1)
+    before = layer.state_dict()
+    with pytest.raises(CheckpointError, match="load_state_dict: bias: expected an array of numbers, got"):
+        layer.load_state_dict({"weight": np.full((1, 1), 7.0), "bias": value})
+    np.testing.assert_array_equal(layer.weight.data, before["weight"])

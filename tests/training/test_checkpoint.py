@@ -146,3 +146,22 @@ def test_somebody_elses_safetensors(tmp_path):
     save_file({"a": np.zeros(1, np.float32)}, tmp_path / "a.safetensors")
     with pytest.raises(CheckpointError, match="but not a checkpoint of minicnn's"):
         load_checkpoint(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "F8_E4M3"])
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({}, "but not a checkpoint of minicnn's"),
+        ({"minicnn": "{}"}, "model.a: of a dtype that NumPy does not have, .*float"),
+    ],
+)
+def test_dtypes_that_numpy_does_not_have(tmp_path, dtype, metadata, words):
+    """NumPy cannot write such a file: by hand, the length of the header, the header and the array."""
+    size = 2 if dtype == "BF16" else 1
+    array = {"dtype": dtype, "shape": [1], "data_offsets": [0, size]}
+    header = json.dumps({"__metadata__": metadata, "model.a": array}).encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
+    with pytest.raises(CheckpointError, match=f"a.safetensors: .*{words}"):
+        load_checkpoint(path)
