@@ -49,6 +49,11 @@ def counter_generator(
     numpy.random.Generator
         Equal arguments give equal numbers, whatever was drawn before.
 
+    Raises
+    ------
+    UsageError
+        If `seed` is no whole number, or out of range.
+
     Examples
     --------
     >>> a = counter_generator(0, Stream.DROPOUT, epoch=3, step=17)
@@ -56,7 +61,9 @@ def counter_generator(
     >>> bool((a.random(5) == b.random(5)).all())
     True
     """
-    key = np.array([seed, int(stream)], dtype=np.uint64)
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
+        raise UsageError(f"seed: expected a whole number from 0 to 2**64 - 1, got {seed!r}")
+    key = np.array([int(seed), int(stream)], dtype=np.uint64)
     counter = np.array([0, place, step, epoch], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
 

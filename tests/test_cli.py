@@ -527,4 +527,4 @@ def test_cifar10_comes_from_the_mirror_that_is_named(mirror, tmp_path, capsys):
     wrong = fails(capsys, *train, "--data-md5", "0" * 32, "--out", str(tmp_path / "wrong"))
     assert "checksum" in wrong or "md5" in wrong
     assert main([*train, "--data-md5", checksum, "--out", str(tmp_path / "right")]) == 0
-    assert "80 training, 20 validation and 20 test images" in capsys.readouterr().out
+    assert "75 training, 25 validation and 20 test images" in capsys.readouterr().out

@@ -150,7 +150,7 @@ def default_of(name: str) -> str:
     Examples
     --------
     >>> default_of("momentum"), default_of("seed"), default_of("nesterov")
-    ('0.9', '0', 'off')
+    ('0.9', '0', 'on')
     """
     of_recipe = {field.name for field in fields(Recipe)}
     if name not in of_recipe:

@@ -31,7 +31,9 @@ def split_validation(
     labels : integer array of shape (N,)
         Their classes.
     fraction : float
-        Share to hold back, above 0 and below 1; rounded in every class, which keeps at least one image.
+        Share to hold back, above 0 and below 1. In all, it is rounded, but at least one image; what the
+        rounding leaves to give goes to the classes whose shares have the largest remainders. A class keeps
+        its last image as long as the others have some to spare.
     seed : int
         Decides which ones, together with `place`.
     place : int, default=0
@@ -45,7 +47,7 @@ def split_validation(
     Raises
     ------
     DataError
-        If `fraction` is out of range, or so small that no image would be held back.
+        If `fraction` is out of range or leaves none to train on, or there are fewer than two images.
 
     Examples
     --------
@@ -58,16 +60,39 @@ def split_validation(
     check_images_and_labels("split_validation", images, labels)
     if not 0 < fraction < 1:
         raise DataError(f"split_validation: fraction: expected a number between 0 and 1, got {fraction}")
-    rng = counter_generator(seed, Stream.SPLIT, place=place)
-    held = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        count = min(round(fraction * len(members)), len(members) - 1)
-        held[rng.permutation(members)[:count]] = True
-    if not held.any():
+    N = len(labels)
+    if N < 2:
         raise DataError(
-            f"split_validation: fraction: {fraction} of {len(labels)} images in "
-            f"{len(np.unique(labels))} classes holds none back; a larger fraction or more images would"
+            f"split_validation: expected at least 2 images, one to train on and one to hold back, got {N}"
         )
+    count = max(1, round(fraction * N))
+    if count == N:
+        raise DataError(
+            f"split_validation: {fraction} of {N} images would leave none to train on; "
+            "a smaller fraction would leave some"
+        )
+    held = np.zeros(N, bool)
+    held[_candidates(labels, fraction, counter_generator(seed, Stream.SPLIT, place=place))[:count]] = True
     labels64 = labels.astype(np.int64, copy=False)
     return images[~held], labels64[~held], images[held], labels64[held]
+
+
+def _candidates(
+    labels: npt.NDArray[np.integer], fraction: float, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Return all places in `labels`, (N,), in the order in which their images are to be held back.
+
+    A class's images come in random order: first as many as its share has whole ones, then the one that a
+    remainder stands for. Ordering by how far each exceeds the share of its class therefore rounds the
+    shares by largest remainder; the last image of every class waits until all others are held back.
+    """
+    places, excess, last = [], [], []
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        ranks = np.arange(1, len(members) + 1)
+        places.append(members)
+        excess.append(ranks - fraction * len(members))
+        last.append(ranks == len(members))
+    ties = rng.permutation(len(labels))  # else the first of several equal classes would always give
+    order = np.lexsort((ties, np.concatenate(excess), np.concatenate(last)))
+    return np.concatenate(places)[order]

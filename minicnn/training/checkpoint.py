@@ -163,13 +163,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="numpy") as file:
             header_text = (file.metadata() or {}).get(HEADER_KEY)
+            if header_text is None:
+                raise CheckpointError(
+                    f"{path}: a safetensors file, but not a checkpoint of minicnn's: it has no run header"
+                )
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: damaged, or not a safetensors file ({error})") from None
-    if header_text is None:
-        raise CheckpointError(
-            f"{path}: a safetensors file, but not a checkpoint of minicnn's: it has no run header"
-        )
+    except (TypeError, AttributeError) as error:  # how bfloat16 and floats of 8 bits fail
+        raise CheckpointError(f"{path}: an array has a dtype that NumPy does not have ({error})") from None
     groups: dict[str, dict[str, np.ndarray]] = {kind: {} for kind in KINDS}
     try:
         header = json.loads(header_text)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from minicnn import data
 from minicnn.data import Dataset, Loader, Normalisation
-from minicnn.errors import UsageError
+from minicnn.errors import DataError, UsageError
 from minicnn.training.checkpoint import DataFacts
 from minicnn.training.config import Config
 
@@ -63,14 +63,19 @@ def load_images(config: Config, size: int, normalisation: Normalisation | None =
     ------
     DataError
         If the data are missing or damaged.
+    UsageError
+        If holding images back would leave none to train on.
     """
     dataset = data.load(
         config.data, config.data_dir, size, DATA_SEED, url=config.data_url, md5=config.data_md5, progress=True
     )
     images, labels = first_images(dataset, config.limit)
-    train_images, train_labels, val_images, val_labels = data.split_validation(
-        images, labels, config.val_fraction, config.seed
-    )
+    try:
+        train_images, train_labels, val_images, val_labels = data.split_validation(
+            images, labels, config.val_fraction, config.seed
+        )
+    except DataError as error:
+        raise UsageError(f"--val-fraction: {str(error).removeprefix('split_validation: ')}") from None
     normalisation = normalisation or Normalisation.from_images(train_images)
     return Images(
         (train_images, train_labels),

@@ -44,7 +44,7 @@ def test_load_images(config, monkeypatch):
     images, labels = np.random.default_rng(0).integers(0, 256, (90, 8, 8, 3), np.uint8), np.arange(90) % 3
     asked = []
 
-    def load(*arguments, progress):
+    def load(*arguments, progress, **source):
         asked.append(arguments)
         return Dataset("shapes", ("a", "b", "c"), images[:60], labels[:60], images[60:], labels[60:])
 
