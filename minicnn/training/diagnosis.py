@@ -56,9 +56,9 @@ class PlateauWatch:
         if caught:
             return (
                 f"plateau: the loss of {_name_heads(stuck, judged)} stays at {level}, which is guessing: "
-                "nothing has been learned from the images so far. What usually helps: a lower --lr or --clip-norm; "
-                "--schedule one-cycle, which warms up; --initialisation he; and to see whether the network "
-                "can learn at all, --overfit-one-batch."
+                "nothing has been learned from the images so far. What usually helps: a lower --lr or "
+                "--clip-norm; --schedule one-cycle, which warms up; --initialisation he; and to see whether "
+                "the network can learn at all, --overfit-one-batch."
             )
         if freed:
             return f"plateau: the loss of {_name_heads(freed, judged)} has left {level}."

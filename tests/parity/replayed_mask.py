@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 
-class ReplayedMask:
-    """Stands in for a random generator, so that minicnn's dropout keeps what somebody else's dropout kept."""
+class ReplayedMask(np.random.Generator):
+    """A generator that draws no numbers, so that minicnn's dropout keeps what somebody else's dropout kept."""
 
     def __init__(self, kept: np.ndarray) -> None:
+        super().__init__(np.random.PCG64(0))
         self.kept = kept
 
     def random(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
