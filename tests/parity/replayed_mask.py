@@ -8,7 +8,7 @@ import numpy as np
 
 
 class ReplayedMask(np.random.Generator):
-    """A generator that draws no numbers, so that minicnn's dropout keeps what somebody else's dropout kept."""
+    """A generator that draws nothing, so that minicnn's dropout keeps what somebody else's dropout kept."""
 
     def __init__(self, kept: np.ndarray) -> None:
         super().__init__(np.random.PCG64(0))
