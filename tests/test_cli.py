@@ -22,7 +22,7 @@ from safetensors.numpy import load_file
 from minicnn import Tensor, data
 from minicnn.cli import main
 from minicnn.cli.networks import build_network, load_network
-from minicnn.cli.train import resolve_config
+from minicnn.cli.train import program, resolve_config
 from minicnn.parallel import get_num_threads, set_num_threads
 from minicnn.training.run_folder import CHECKPOINT
 
@@ -528,3 +528,18 @@ def test_cifar10_comes_from_the_mirror_that_is_named(mirror, tmp_path, capsys):
     assert "checksum" in wrong or "md5" in wrong
     assert main([*train, "--data-md5", checksum, "--out", str(tmp_path / "right")]) == 0
     assert "75 training, 25 validation and 20 test images" in capsys.readouterr().out
+
+
+def test_the_next_command_can_be_typed_as_it_stands(monkeypatch, tmp_path):
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin" / "minicnn"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [str(script), "train"])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert program() == os.path.join("bin", "minicnn")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert program() == "minicnn"
+    monkeypatch.setattr("sys.argv", ["-c"])
+    assert program() == "minicnn"

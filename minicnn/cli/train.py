@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import sys
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -115,15 +117,15 @@ def _train(config: Config, splits: Splits, run: RunFolder) -> int:
         checkpoint, _ = run.load_checkpoint()
         done = checkpoint.epoch if checkpoint else 0
         kept = {0: "no epoch was completed", 1: "epoch 1 is kept"}.get(done, f"epochs 1 to {done} are kept")
-        print(f"\nminicnn: stopped; {kept}. To go on: minicnn train --resume {run.path}", file=sys.stderr)
+        print(f"\nminicnn: stopped; {kept}. To go on: {program()} train --resume {run.path}", file=sys.stderr)
         return 130
     print(
         f"test accuracy {result['test_accuracy']:.2%}, top-5 {result['test_top5']:.2%}, "
         f"loss {result['test_loss']:.4f} on {result['test_images']:,} images never used before; "
         f"{result['seconds']:.0f} s of training\n"
         f"results are in {run.path}: curves.png, result.json, metrics.jsonl, checkpoint.safetensors\n"
-        f"next: minicnn predict {run.path} IMAGE...\n"
-        f"      minicnn eval {run.path}"
+        f"next: {program()} predict {run.path} IMAGE...\n"
+        f"      {program()} eval {run.path}"
     )
     return 0
 
@@ -163,3 +165,11 @@ def _as_flag(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return flag(name) if value else f"--no-{flag(name)[2:]}"
     return f"no {flag(name)}" if value is None else f"{flag(name)} {value}"
+
+
+def program() -> str:
+    """Give the word that starts this command in the user's shell: a path if no environment is active."""
+    started_as = Path(sys.argv[0])
+    if started_as.name != "minicnn" or shutil.which("minicnn") == str(started_as):
+        return "minicnn"
+    return os.path.relpath(started_as)
