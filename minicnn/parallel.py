@@ -153,7 +153,9 @@ def batch_tiles(count: int, bytes_per_item: int, array: Array | None = None) -> 
     pieces = -(-total // TILE_BYTES)
     if total >= TILE_BYTES // 16:  # worth waking a second thread for
         pieces = max(pieces, 2)
-    pieces = max(1, min(pieces + pieces % 2 if pieces > 1 else 1, count))
+    if pieces > 1:
+        pieces += pieces % 2
+    pieces = max(1, min(pieces, count))
     bounds = [count * i // pieces for i in range(pieces + 1)]
     return [slice(a, b) for a, b in itertools.pairwise(bounds)]
 

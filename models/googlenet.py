@@ -13,8 +13,8 @@ import numpy as np
 
 from minicnn import nn
 from minicnn.errors import ShapeError, UsageError
-from minicnn.nn.initialisers import Scheme
 from minicnn.nn.layers import Activation
+from minicnn.nn.schemes import Scheme
 from minicnn.random import checked_generator
 from minicnn.tensor import Tensor
 

@@ -3,7 +3,7 @@
 from minicnn.nn.auxiliary_head import AuxiliaryHead
 from minicnn.nn.googlenet_output import GoogLeNetOutput, total_loss
 from minicnn.nn.inception import Inception, NaiveInception
-from minicnn.nn.initialisers import caffe_xavier, glorot_uniform, he_normal, initialise
+from minicnn.nn.initialisers import caffe_xavier, glorot_uniform, he_normal
 from minicnn.nn.layers import (
     AvgPool2d,
     Conv2d,
@@ -16,6 +16,7 @@ from minicnn.nn.layers import (
     ReLU,
 )
 from minicnn.nn.module import LoadReport, Module, Parameter, Sequential
+from minicnn.nn.schemes import initialise
 
 __all__ = [
     "AuxiliaryHead",

@@ -9,6 +9,7 @@ import numpy as np
 
 from minicnn import functional as F
 from minicnn.errors import ShapeError, UsageError
+from minicnn.nn.initialisers import he_normal
 from minicnn.nn.module import Module, Parameter
 from minicnn.random import checked_generator
 from minicnn.shapes import Padding, Size, integer, pair
@@ -23,12 +24,6 @@ def _checked_activation(name: str | None) -> str | None:
     if name is not None and name not in _ACTIVATIONS:
         raise UsageError(f"activation: expected one of {', '.join(_ACTIVATIONS)} or None, got {name!r}")
     return name
-
-
-def _he_normal(shape: tuple[int, ...], fan_in: int, rng: np.random.Generator | None) -> Parameter:
-    """Draw weights that keep the variance through a ReLU layer; nn.initialise offers other ways."""
-    values = checked_generator(rng).standard_normal(shape) * np.sqrt(2 / fan_in)
-    return Parameter(values.astype(np.float32))
 
 
 class Conv2d(Module):
@@ -86,7 +81,7 @@ class Conv2d(Module):
             )
         self.activation = _checked_activation(activation)
         shape = (KH, KW, CI // self.groups, CO)
-        self.weight = _he_normal(shape, KH * KW * (CI // self.groups), rng)
+        self.weight = Parameter(he_normal(shape, checked_generator(rng)))
         self.bias = Parameter(np.zeros(CO, np.float32)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -146,7 +141,7 @@ class Linear(Module):
         fan_in = integer("Linear", "in_features", in_features, minimum=1)
         fan_out = integer("Linear", "out_features", out_features, minimum=1)
         self.activation = _checked_activation(activation)
-        self.weight = _he_normal((fan_in, fan_out), fan_in, rng)
+        self.weight = Parameter(he_normal((fan_in, fan_out), checked_generator(rng)))
         self.bias = Parameter(np.zeros(fan_out, np.float32)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:

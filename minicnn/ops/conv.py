@@ -279,9 +279,10 @@ def check_conv2d(
     x: Tensor, weight: Tensor, bias: Tensor | None, stride: Size, padding: Padding, groups: int
 ) -> Window:
     """Check the arguments of a convolution; return its window."""
-    for argument, value in (("x", x), ("weight", weight), ("bias", bias)):
-        if value is not None or argument != "bias":
-            check_tensor("conv2d", argument, value)
+    check_tensor("conv2d", "x", x)
+    check_tensor("conv2d", "weight", weight)
+    if bias is not None:
+        check_tensor("conv2d", "bias", bias)
     check_image_batch("conv2d", x.shape)
     groups = integer("conv2d", "groups", groups, minimum=1)
     if weight.ndim != 4 or 0 in weight.shape:

@@ -91,9 +91,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> linear(Tensor([[1.0, 2.0]]), Tensor([[1.0, 0.0], [0.0, 1.0]]), Tensor([10.0, 20.0])).data
     array([[11., 22.]], dtype=float32)
     """
-    for argument, value in (("x", x), ("weight", weight), ("bias", bias)):
-        if value is not None or argument != "bias":
-            check_tensor("linear", argument, value)
+    check_tensor("linear", "x", x)
+    check_tensor("linear", "weight", weight)
+    if bias is not None:
+        check_tensor("linear", "bias", bias)
     if weight.ndim != 2:
         raise ShapeError(f"linear: weight: expected shape (in, out), got {weight.shape}")
     if x.ndim != 2 or x.shape[1] != weight.shape[0]:

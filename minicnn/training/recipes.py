@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from minicnn.errors import UsageError
-from minicnn.nn.initialisers import Scheme
+from minicnn.nn.schemes import Scheme
 
 SCHEDULES = ("one-cycle", "cosine", "poly", "step", "plateau", "constant")
 
