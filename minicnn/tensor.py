@@ -123,11 +123,17 @@ def observed_by(observer: Observer) -> Iterator[None]:
         _state.observers.remove(observer)
 
 
+class _AfterForward(Observer):
+    def __init__(self, callback: Callable[[Function, tuple[Tensor, ...], Tensor], None]) -> None:
+        self.callback = callback
+
+    def after_forward(self, function: Function, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self.callback(function, inputs, output)
+
+
 def observe(callback: Callable[[Function, tuple[Tensor, ...], Tensor], None]) -> Any:
     """Call `callback(function, inputs, output)` after each op this thread runs inside a `with` block."""
-    observer = Observer()
-    observer.after_forward = callback  # type: ignore[method-assign]
-    return observed_by(observer)
+    return observed_by(_AfterForward(callback))
 
 
 @contextmanager

@@ -176,5 +176,5 @@ def _facts(function: Function, inputs: tuple[Tensor, ...], output: Shape) -> dic
         "layer": function.module_path,
         "inputs": tuple(t.shape for t in inputs),
         "output": output,
-        "dtype": str(inputs[0].dtype),
+        "dtype": inputs[0].dtype,
     }

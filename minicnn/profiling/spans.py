@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from minicnn.cost import Shape
 
 Phase = Literal["module", "forward", "walk", "backward"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Span:
     """A module's call, an op's forward or backward pass, or a backward walk. Times are in nanoseconds.
 
@@ -29,7 +31,8 @@ class Span:
         Shapes of the op's inputs.
     output : tuple of int
         Shape of its output.
-    dtype : str
+    dtype : numpy.dtype or None
+        That of its inputs.
     flops : int
         Floating-point operations of the op's products; 0 for ops without.
     kept_bytes : int
@@ -44,12 +47,12 @@ class Span:
     layer: str = ""
     inputs: tuple[Shape, ...] = ()
     output: Shape = ()
-    dtype: str = ""
+    dtype: np.dtype | None = None
     flops: int = 0
     kept_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TileSpan:
     """One tile of an op, on the thread that worked on it. Times are in nanoseconds."""
 

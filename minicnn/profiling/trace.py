@@ -6,7 +6,7 @@ The events used here, by their "ph":
     C   a value of a counter track
     M   metadata: names of lanes, and their order
 
-Slices of one lane nest. Lane 0 has modules and ops; each further one the tiles that one thread worked on.
+Slices of one lane nest. The first lane has modules and ops, each further one the tiles of a thread.
 
 https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
 """
@@ -16,12 +16,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from minicnn.cost import Shape
 from minicnn.profiling.memory import Level
-from minicnn.profiling.spans import Shape, Span, TileSpan
+from minicnn.profiling.spans import Span, TileSpan
 
 Event = dict[str, Any]
 
-PROCESS = 1
+# Perfetto takes the lane with the number of the process for its main thread, and has no lane 0.
+PROCESS = OPS = 1
 
 
 def trace_events(
@@ -29,20 +31,21 @@ def trace_events(
 ) -> list[Event]:
     """Return the events; times are counted from `start`."""
     threads = list(dict.fromkeys(tile.thread for tile in sorted(tiles, key=lambda tile: tile.start)))
-    lanes = {thread: lane for lane, thread in enumerate(threads, start=1)}
-    names = ["modules and ops", *(f"tiles, thread {lane}" for lane in lanes.values())]
+    lanes = {thread: lane for lane, thread in enumerate(threads, start=OPS + 1)}
+    names = ["modules and ops", *(f"tiles, thread {number}" for number in range(1, len(lanes) + 1))]
     # Spans are in the order in which they ended; where times are equal, that still tells which is the outer.
-    outer_first = sorted(spans[::-1], key=lambda span: (span.start, -span.end))
+    outer_first = list(reversed(spans))
+    outer_first.sort(key=lambda span: (span.start, -span.end))
     return [
         *_metadata(names),
-        *(_slice(_name(span), span.phase, 0, span, start, _facts(span)) for span in outer_first),
+        *(_slice(_name(span), span.phase, OPS, span, start, _facts(span)) for span in outer_first),
         *(_slice(tile.name, "tile", lanes[tile.thread], tile, start, {"tile": tile.index}) for tile in tiles),
         *(_counter(level, start) for level in levels),
     ]
 
 
 def _metadata(names: Sequence[str]) -> Iterator[Event]:
-    for lane, name in enumerate(names):
+    for lane, name in enumerate(names, start=OPS):
         yield {"ph": "M", "pid": PROCESS, "tid": lane, "name": "thread_name", "args": {"name": name}}
         yield {
             "ph": "M",
@@ -51,7 +54,7 @@ def _metadata(names: Sequence[str]) -> Iterator[Event]:
             "name": "thread_sort_index",
             "args": {"sort_index": lane},
         }
-    yield {"ph": "M", "pid": PROCESS, "tid": 0, "name": "process_name", "args": {"name": "minicnn"}}
+    yield {"ph": "M", "pid": PROCESS, "tid": OPS, "name": "process_name", "args": {"name": "minicnn"}}
 
 
 def _slice(
@@ -78,7 +81,7 @@ def _facts(span: Span) -> dict[str, Any]:
         "layer": span.layer,
         "inputs": ", ".join(map(_shape, span.inputs)),
         "output": _shape(span.output),
-        "dtype": span.dtype,
+        "dtype": str(span.dtype),
         "FLOP": span.flops,
         **({"kept bytes": span.kept_bytes} if span.phase == "forward" else {}),
     }
