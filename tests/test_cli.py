@@ -260,7 +260,11 @@ def test_profile(quick, finished, tmp_path, capsys):
     assert err == ""
     assert "profile of step 2:\nop " in out
     assert out.index(f"the same by layer is in {run / 'profile.txt'}") < out.index("epoch 1/2")
-    assert "inception3a.conv1x1 " in (run / "profile.txt").read_text()
+    by_op, by_module, by_layer = (run / "profile.txt").read_text().split("\n\n")
+    assert f"profile of step 2:\n{by_op}\n" in out
+    assert "inception3a  " in by_module
+    assert "inception3a.conv1x1 " not in by_module
+    assert "inception3a.conv1x1 " in by_layer
     assert json.loads((run / "profile.json").read_text())["traceEvents"]
     assert same_arrays(run, finished)
 

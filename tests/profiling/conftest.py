@@ -45,6 +45,8 @@ def slow(clock):
 
         def backward(self, gy):
             clock.time += self.durations[1]
+            if self.inside:
+                self.inside()
             return (gy * 2,)
 
     def apply(x, forward, backward, inside=None, name="slow"):

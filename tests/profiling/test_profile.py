@@ -59,9 +59,11 @@ def test_everything_adds_up_to_the_time_of_the_block(clock, rng):
 
 def test_time_of_an_op_inside_an_op_counts_once(clock, slow, x):
     with minicnn.profile() as record:
-        slow(x, 10, 0, inside=lambda: slow(x, 200, 0, name="inner"), name="outer")
+        y = slow(x, 10, 3000, inside=lambda: slow(x, 200, 0, name="inner"), name="outer")
+        y.backward(1.0)  # here it runs the inner op once more
     assert row(record, "outer").forward_seconds == pytest.approx(10e-9)
-    assert row(record, "inner").forward_seconds == pytest.approx(200e-9)
+    assert row(record, "outer").backward_seconds == pytest.approx(3000e-9)
+    assert row(record, "inner").forward_seconds == pytest.approx(400e-9)
     assert record.outside_seconds == pytest.approx(0, abs=1e-15)
 
 
@@ -241,6 +243,17 @@ def test_after_backward_only_the_gradients_of_the_parameters_are_left(rng):
     with minicnn.profile() as record:
         step()  # adds to the gradients: new arrays in the place of the old ones
     assert record.levels[-1].gradients == parameters
+
+
+def test_gradients_in_flight_by_hand(slow):
+    a, b = Tensor(np.ones((2, 3)), requires_grad=True), Tensor(np.ones((3, 4)), requires_grad=True)
+    with minicnn.profile() as record:
+        y = slow(a @ b, 0, 0)
+        y.backward(1.0)
+    of_output, of_product, of_a, of_b = 8 * 2 * 4, 8 * 2 * 4, 8 * 2 * 3, 8 * 3 * 4
+    assert max(level.gradients for level in record.levels) == of_output + of_product + of_a + of_b
+    assert record.levels[-1].gradients == of_a + of_b
+    assert record.levels[-1].activations == y.data.nbytes
 
 
 def test_a_record_keeps_no_array_alive_and_forgets_them_after_the_block():
