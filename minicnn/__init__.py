@@ -21,6 +21,7 @@ from minicnn.errors import (
 )
 from minicnn.gradient_check import GradcheckReport, gradcheck
 from minicnn.parallel import get_num_threads, pinned_blas, set_num_threads
+from minicnn.profiling import profile
 from minicnn.tensor import Function, Tensor, composed, no_grad
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ __all__ = [
     "no_grad",
     "optim",
     "pinned_blas",
+    "profile",
     "set_num_threads",
     "study",
 ]

@@ -206,12 +206,28 @@ _pool = _Pool()
 _thread = threading.local()
 
 
+@contextmanager
+def wrapped_tiles(wrap: Callable[[TileFunction], TileFunction]) -> Iterator[None]:
+    """Let `wrap` replace each function that this thread hands to `run_tiles` inside the block.
+
+    So a profiler sees which thread works on which tile, and for how long.
+    """
+    before = getattr(_thread, "wrappers", ())
+    _thread.wrappers = (*before, wrap)
+    try:
+        yield
+    finally:
+        _thread.wrappers = before
+
+
 def run_tiles(function: TileFunction, tiles: Sequence[Tile]) -> None:
     """Call `function(index, tile)` for every tile, on up to `get_num_threads()` threads.
 
     The calling thread works too. An exception in any tile is raised here, after all threads are done.
     """
     global _pool
+    for wrap in getattr(_thread, "wrappers", ()):
+        function = wrap(function)
     helpers = min(get_num_threads(), len(tiles)) - 1
     if helpers < 1 or getattr(_thread, "inside_tile", False):
         with pinned_blas():

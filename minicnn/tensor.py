@@ -30,8 +30,37 @@ from minicnn.parallel import pinned_blas
 
 # ---- what differs from thread to thread -------------------------------------------------------------
 
-# Called with each function right after its forward pass, with its inputs and its output.
-Observer = Callable[["Function", tuple["Tensor", ...], "Tensor"], None]
+
+class Observer:
+    """Looks on while a thread runs ops, see `observed_by`; what a subclass leaves out does nothing.
+
+    Ops and modules nest: what begins last ends first. After an error `leave_module` is called, but the
+    `after_...` of the op or walk that failed is not.
+    """
+
+    def enter_module(self, path: str) -> None:
+        """Take note that the module at `path` is called."""
+
+    def leave_module(self, path: str) -> None:
+        """Take note that the module at `path` is done, or has failed."""
+
+    def before_forward(self, function: Function, inputs: tuple[Tensor, ...]) -> None:
+        """Take note that an op begins."""
+
+    def after_forward(self, function: Function, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        """Take note that an op is done; it is not part of the graph yet."""
+
+    def before_walk(self) -> None:
+        """Take note that `Tensor.backward` begins."""
+
+    def after_walk(self) -> None:
+        """Take note that `Tensor.backward` is done."""
+
+    def before_backward(self, function: Function, gy: Array) -> None:
+        """Take note that the walk enters a function."""
+
+    def after_backward(self, function: Function, gy: Array, gradients: tuple[Array | None, ...]) -> None:
+        """Take note of the gradients of a function's inputs; it has not let go of its arrays yet."""
 
 
 class _ThreadState(threading.local):
@@ -85,13 +114,20 @@ def fusion_enabled() -> bool:
 
 
 @contextmanager
-def observe(observer: Observer) -> Iterator[None]:
-    """Call `observer(function, inputs, output)` after each op this thread runs inside the block."""
+def observed_by(observer: Observer) -> Iterator[None]:
+    """Let `observer` look on at what this thread runs inside the block."""
     _state.observers.append(observer)
     try:
         yield
     finally:
         _state.observers.remove(observer)
+
+
+def observe(callback: Callable[[Function, tuple[Tensor, ...], Tensor], None]) -> Any:
+    """Call `callback(function, inputs, output)` after each op this thread runs inside a `with` block."""
+    observer = Observer()
+    observer.after_forward = callback  # type: ignore[method-assign]
+    return observed_by(observer)
 
 
 @contextmanager
@@ -104,6 +140,8 @@ def inside_module(name: str) -> Iterator[None]:
     names = _state.module_names
     if name:
         names.append(name)
+        for observer in _state.observers:
+            observer.enter_module(".".join(names))
     try:
         yield
     except ShapeError as error:
@@ -111,6 +149,8 @@ def inside_module(name: str) -> Iterator[None]:
         raise
     finally:
         if name:
+            for observer in _state.observers:
+                observer.leave_module(".".join(names))
             names.pop()
 
 
@@ -254,7 +294,11 @@ class Tensor:
                 "(was it computed under no_grad, or from tensors without requires_grad?)"
             )
         with pinned_blas():
+            for observer in _state.observers:
+                observer.before_walk()
             _walk_backward(self, _seed_gradient(self, gradient), retain_graph)
+            for observer in _state.observers:
+                observer.after_walk()
 
     if TYPE_CHECKING:  # attached by the table in minicnn/ops/__init__.py
 
@@ -404,10 +448,12 @@ class Function:
         else:
             self.needs_gradient = (False,) * len(inputs)
 
+        for observer in _state.observers:
+            observer.before_forward(self, inputs)
         y = self.forward(*[t.data for t in inputs])
         output = Tensor(y)
         for observer in _state.observers:
-            observer(self, inputs, output)
+            observer.after_forward(self, inputs, output)
 
         if self.is_recorded:
             output.requires_grad = True
@@ -491,7 +537,11 @@ def _walk_backward(root: Tensor, seed: Array, retain_graph: bool) -> None:
         ours.discard(output)
         if output.retains_grad:
             _accumulate(output, gy, owned=False)
+        for observer in _state.observers:
+            observer.before_backward(function, gy)
         gradients = function.backward(gy)
+        for observer in _state.observers:
+            observer.after_backward(function, gy, gradients)
         for i, (tensor, gx) in enumerate(zip(function.inputs, gradients, strict=True)):
             if not function.needs_gradient[i]:
                 continue

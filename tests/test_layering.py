@@ -29,13 +29,15 @@ MAY_IMPORT = {
     "ops": BASE | {"tensor"},
     "functional": {"ops"},
     "nn": BASE | {"tensor", "functional"},
+    "cost": set(),
+    "profiling": BASE | {"tensor", "cost"},
     "models": ENGINE - {"ops"},
     "data": BASE,
     "optim": BASE | {"tensor", "nn"},
     "gradient_check": ENGINE | {"op_cases"},
     "op_cases": ENGINE,
-    "training": ENGINE | {"data", "optim"},
-    "study": ENGINE | {"gradient_check", "op_cases"},
+    "training": ENGINE | {"data", "optim", "profiling"},
+    "study": ENGINE | {"cost", "gradient_check", "op_cases"},
     "cli": ENGINE | {"data", "optim", "gradient_check", "op_cases", "training", "study", "models"},
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from minicnn.cost import multiplications
 from minicnn.nn import Conv2d, Linear, Module, Parameter
 from minicnn.shapes import Window
 from minicnn.study.receptive_field import Field, field_after, field_of_image
@@ -127,7 +127,7 @@ class _Recorder:
 
         parameters = {t for t in inputs if isinstance(t, Parameter)}
         self.parameters |= parameters
-        products = multiplications(function, inputs, output)
+        products = multiplications(function.name, [t.shape for t in inputs], output.shape)
         self.rows.append(
             LayerRow(
                 name=path or function.name,
@@ -157,19 +157,6 @@ class _Recorder:
             and len(sources) == 1
             and self.rows[sources[0]].module_path == path
         )
-
-
-def multiplications(function: Function, inputs: tuple[Tensor, ...], output: Tensor) -> int:
-    """Count the multiplications of a convolution or a matrix product; 0 for other ops.
-
-    Every element of the output is a sum of products, one for each row of the weights.
-    """
-    match function.name:
-        case "conv2d" | "conv2d_relu":
-            return output.size * math.prod(inputs[1].shape[:3])  # KH * KW * CI/groups
-        case "linear" | "matmul":
-            return output.size * inputs[0].shape[-1]
-    return 0
 
 
 def _describe_window(function: Function) -> str:
