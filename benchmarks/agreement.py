@@ -1,11 +1,12 @@
 """Do all contenders compute the same? Compared by the losses of the first steps.
 
-The first loss shows the forward pass, the third, after two updates, the gradients and SGD. Losses are means
-over the batch of numbers computed in float32 through some twenty layers of products; each product adds up at
-most a few thousand terms in an order of its own, which moves it by some 1e-7 to 1e-6 of its size. Frameworks
-that compute the same differ by up to about 1e-6 in the loss. A pooling window off by one, a head left out, a
-bias forgotten or LRN with alpha not divided by its size changes a loss by 1e-4 or more, and two updates move
-it by 1e-3 to 1e-1, which is what has to come out alike.
+The first loss shows the forward pass; the third, after two updates, the gradients and SGD.
+
+Why 1e-5. Losses are means over a batch, computed in float32 through some twenty layers, each of which adds up
+its products in an order of its own. That moves a loss by a few times 1e-7 of its size (at most 2e-7 was seen
+in first losses), and the two updates, which change it by 0.5% (W2) to 12% (W3), blow the difference up to
+3e-6. What would make a comparison unfair stands out against that: without LRN, which is the smallest part of
+the network, the first loss changes by 3e-5 (W2) to 3e-4 (W3).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 
 from benchmarks.errors import BenchmarkError
 
-TOLERANCE = 2e-5
+TOLERANCE = 1e-5
 
 
 def worst_difference(expected: Sequence[float], values: Sequence[float]) -> float:

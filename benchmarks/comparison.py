@@ -9,8 +9,9 @@ from pathlib import Path
 
 from benchmarks import agreement
 from benchmarks.contenders import MINICNN, MINICNN_WITHOUT_LRN, Contender
-from benchmarks.records import Times
+from benchmarks.records import Measurement, Times
 from benchmarks.team import Worker
+from benchmarks.work import count_flop
 from benchmarks.workloads import Workload
 
 # Threads of OpenMP and OpenBLAS wait for more work by spinning for a while; a core they hold is missing to
@@ -25,7 +26,7 @@ def compare(
     threads: int,
     rounds: int,
     after_turn: Callable[[str], None],
-) -> tuple[list[Times], str]:
+) -> Measurement:
     """Measure minicnn and the others on one workload.
 
     Parameters
@@ -37,11 +38,6 @@ def compare(
     threads, rounds : int
     after_turn : callable
         Is told the title of the contender after each of its turns.
-
-    Returns
-    -------
-    (list of Times, str)
-        minicnn's first; and how well the losses agreed, in words.
 
     Raises
     ------
@@ -56,10 +52,11 @@ def compare(
         agreed = check_agreement(workers, weights, threads)
         seconds = take_turns(workers, rounds, after_turn)
         times = [
-            Times(worker.contender.name, worker.contender.title, measured, worker.stop())
-            for worker, measured in zip(workers, seconds, strict=True)
+            Times(c.name, c.title, measured, worker.peak_bytes(), c.one_thread)
+            for worker, c, measured in zip(workers, (MINICNN, *others), seconds, strict=True)
         ]
-    return times, agreed
+        profile = dict(workers[0].profile())  # last: it keeps records, which take memory
+    return Measurement(workload, count_flop(workload), agreed, times, profile)
 
 
 def check_agreement(workers: Sequence[Worker], weights: Path, threads: int) -> str:

@@ -98,7 +98,7 @@ def installed_version(framework: str) -> str | None:
     names = DISTRIBUTIONS[framework]
     program = (
         "from importlib.metadata import distributions as all\n"
-        f"print(*[d.version for d in all() if d.metadata['Name'].lower() in {names}][:1])"
+        f"print(*[d.version for d in all() if d.metadata['Name'].replace('_', '-') in {names}][:1])"
     )
     answer = subprocess.run([python_of(framework), "-c", program], capture_output=True, text=True, check=True)
     return answer.stdout.strip() or None

@@ -47,7 +47,7 @@ def cpu_model() -> str:
 
 
 def measure_gemm(threads: int, size: int = GEMM_SIZE, repeats: int = 9) -> float:
-    """Return the median rate of a square float32 product in NumPy, in floating-point operations per second."""
+    """Return the median rate of a square float32 product in NumPy, in operations per second."""
     a, b = np.random.default_rng(0).standard_normal((2, size, size), np.float32)
     out = np.empty_like(a)
     seconds = []

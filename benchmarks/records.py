@@ -24,12 +24,15 @@ class Times:
         For one step, round by round; None in rounds it did not take part in.
     peak_bytes : int
         Largest resident memory of its process.
+    one_thread : bool
+        Whether it ran on one thread, however many the others had.
     """
 
     name: str
     title: str
     seconds: list[float | None]
     peak_bytes: int
+    one_thread: bool
 
     @property
     def measured(self) -> list[float]:
@@ -49,15 +52,15 @@ class Measurement:
     agreement : str
         How closely the losses agreed, in words.
     times : list of Times
-    ops : list of dict
-        What `minicnn.profile()` says about one step, op by op.
+    profile : dict
+        Where the time of minicnn's step goes: see `with_minicnn.profile`.
     """
 
     workload: Workload
     flop: int
     agreement: str
     times: list[Times]
-    ops: list[dict[str, Any]]
+    profile: dict[str, Any]
 
     def of(self, name: str) -> Times | None:
         """Return the times of a contender; None if it was not there."""
@@ -106,11 +109,11 @@ def read_reports(paths: Sequence[Path]) -> Report:
                     f"got {other.machine[what]}"
                 )
         if other.threads != first.threads:
-            raise BenchmarkError(f"{path}: expected {first.threads} threads as in the first file, "
-                                 f"got {other.threads}")  # fmt: skip
-        twice = {m.workload.title for m in first.measurements} & {m.workload.title for m in other.measurements}
-        if twice:
-            raise BenchmarkError(f"{path}: measured in another of the files already: {', '.join(sorted(twice))}")
+            raise BenchmarkError(f"{path}: threads: expected {first.threads}, got {other.threads}")
+        known = [measurement.workload.title for measurement in first.measurements]
+        for measurement in other.measurements:
+            if measurement.workload.title in known:
+                raise BenchmarkError(f"{path}: {measurement.workload.title} is in another file already")
         first = replace(first, measurements=[*first.measurements, *other.measurements])
     return first
 
@@ -121,11 +124,12 @@ def _read(path: Path) -> Report:
         measurements = [_measurement(entry) for entry in content["measurements"]]
         return Report(content["machine"], content["threads"], content["gemm_flops"], measurements)
     except (ValueError, KeyError, TypeError) as error:
-        raise BenchmarkError(f"{path}: expected what a comparison wrote, got something else ({error})") from None
+        what = f"got something else ({type(error).__name__}: {error})"
+        raise BenchmarkError(f"{path}: expected what a comparison wrote, {what}") from None
 
 
 def _measurement(entry: Mapping[str, Any]) -> Measurement:
     return Measurement(
         Workload(**entry["workload"]), entry["flop"], entry["agreement"],
-        [Times(**times) for times in entry["times"]], entry["ops"],
+        [Times(**times) for times in entry["times"]], entry["profile"],
     )  # fmt: skip

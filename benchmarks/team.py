@@ -18,6 +18,8 @@ from benchmarks.workloads import Workload
 # NumPy's BLAS and PyTorch's OpenMP read these when they are loaded.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
+PROFILED_STEPS = 3
+
 
 class Worker:
     """A contender's process on one workload. A context manager, which ends the process.
@@ -49,7 +51,7 @@ class Worker:
             "framework": contender.framework, "workload": asdict(workload), "weights": str(weights),
             "threads": threads, "options": dict(contender.options),
         }  # fmt: skip
-        self._complaints = tempfile.TemporaryFile("w+")
+        self._complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by __exit__
         self._process = subprocess.Popen(
             [python_of(contender.framework), "-m", "benchmarks.worker", json.dumps(job)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints, text=True,
@@ -65,9 +67,13 @@ class Worker:
         """Let it take the steps of one turn; return the seconds that one step took."""
         return float(self._ask(f"step {self.workload.steps_per_turn}")["seconds"])
 
-    def stop(self) -> int:
-        """End the process; return the largest resident memory it ever had, in bytes."""
-        return int(self._ask("stop")["peak_bytes"])
+    def peak_bytes(self) -> int:
+        """Return the largest resident memory its process has had so far."""
+        return int(self._ask("peak")["peak_bytes"])
+
+    def profile(self) -> Mapping[str, Any]:
+        """Return where the time of a step goes, as `with_minicnn.profile` has it."""
+        return self._ask(f"profile {PROFILED_STEPS}")
 
     def __enter__(self) -> Worker:
         return self

@@ -1,4 +1,4 @@
-"""The arithmetic of a step, counted by minicnn's own summary; and the weights that all frameworks begin with."""
+"""The arithmetic of a step, counted by minicnn's own summary; and the weights all frameworks begin with."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def count_flop(workload: Workload) -> int:
     --------
     >>> from benchmarks.workloads import WORKLOADS
     >>> round(count_flop(WORKLOADS[0]) / 1e9, 1)
-    189.7
+    184.6
     """
     summary = study.summarize(make_network(workload), (1, workload.side, workload.side, 3))
     forward = summary.total_macs + (summary.training_macs if workload.training else 0)

@@ -3,8 +3,13 @@
     python -m benchmarks.worker '{"framework": "torch", "workload": {...}, ...}'
 
 It builds the network, takes the first steps, and answers with one line of JSON: `{"values": [...]}`, the
-losses of these steps. Then every line `step N` on standard input is answered with `{"seconds": s}`, the mean
-of N steps; `stop` with `{"peak_bytes": n}`. Whatever the framework itself prints goes to standard error.
+losses of these steps. Then it answers what comes on standard input, until that ends:
+
+    step N       {"seconds": s}        takes N steps; s is the mean
+    peak         {"peak_bytes": n}     the largest resident memory so far
+    profile N    {"seconds": s, ...}   minicnn only: where the time of N steps went
+
+Whatever the framework itself prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -28,7 +33,7 @@ FIRST_STEPS = 3
 
 
 def main() -> None:
-    """Serve until standard input ends or says stop."""
+    """Serve until standard input ends."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     job = json.loads(sys.argv[1])
@@ -50,9 +55,10 @@ def main() -> None:
                 for _ in range(int(count)):
                     step()
                 answer(answers, seconds=(time.perf_counter() - started) / int(count))
-            case ["stop"]:
+            case ["peak"]:
                 answer(answers, peak_bytes=peak_bytes())
-                return
+            case ["profile", count]:
+                answer(answers, **framework.profile(step, int(count)))
 
 
 def answer(stream: TextIO, **content: Any) -> None:

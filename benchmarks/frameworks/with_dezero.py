@@ -14,15 +14,15 @@ import numpy as np
 
 from benchmarks.workloads import AUX_WEIGHT, LEARNING_RATE, MOMENTUM, Workload
 
-np.int = int  # DeZero is of 2020 and uses a name that NumPy has dropped since
+np.int = int  # noqa: NPY001 - DeZero is of 2020 and uses a name that NumPy has dropped since
 
 import dezero  # noqa: E402
 import dezero.functions as F  # noqa: E402
 from dezero.functions_conv import average_pooling, conv2d, pooling  # noqa: E402
 from dezero.optimizers import MomentumSGD  # noqa: E402
 
-TRUNK = "3a 3b pool 4a aux1 4b 4c 4d aux2 4e pool 5a 5b".split()
-LAYOUT = {1: (0,), 2: (0, 1), 4: (3, 2, 0, 1)}  # images are (N, C, H, W), weights of a layer (CO, CI, KH, KW)
+TRUNK = ("3a", "3b", "pool", "4a", "aux1", "4b", "4c", "4d", "aux2", "4e", "pool", "5a", "5b")
+LAYOUT = {1: (0,), 2: (0, 1), 4: (3, 2, 0, 1)}  # images are (N, C, H, W), kernels (CO, CI, KH, KW)
 
 
 def prepare(

@@ -10,8 +10,7 @@ import tensorflow as tf
 
 from benchmarks.workloads import AUX_WEIGHT, LEARNING_RATE, MOMENTUM, Workload
 
-# "SAME" pads below and to the right first, which is what rounding the size up means for a 3x3/2 pooling.
-TRUNK = "3a 3b pool 4a aux1 4b 4c 4d aux2 4e pool 5a 5b".split()
+TRUNK = ("3a", "3b", "pool", "4a", "aux1", "4b", "4c", "4d", "aux2", "4e", "pool", "5a", "5b")
 
 
 def prepare(
@@ -78,7 +77,7 @@ def googlenet(w: dict[str, tf.Variable], x: tf.Tensor, small: bool, heads: bool)
         x = tf.reshape(x, (x.shape[0], -1))
         return linear(f"{name}.fc2", tf.nn.relu(linear(f"{name}.fc1", x)))
 
-    def pool(x: tf.Tensor) -> tf.Tensor:
+    def pool(x: tf.Tensor) -> tf.Tensor:  # "SAME" pads below and to the right: the size is rounded up
         return tf.nn.max_pool2d(x, 3, 2, "SAME")
 
     x = norm(conv("conv1", x)) if small else norm(pool(conv("conv1", x, stride=2, pad=3)))
