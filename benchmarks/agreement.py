@@ -6,7 +6,7 @@ Why 1e-5. Losses are means over a batch, computed in float32 through some twenty
 its products in an order of its own. That moves a loss by a few times 1e-7 of its size (at most 2e-7 was seen
 in first losses), and the two updates, which change it by 0.5% (W2) to 12% (W3), blow the difference up to
 3e-6. What would make a comparison unfair stands out against that: without LRN, which is the smallest part of
-the network, the first loss changes by 3e-5 (W2) to 3e-4 (W3).
+the network, the first loss changes by 2e-5 (W2) to 5e-4 (W3-1).
 """
 
 from __future__ import annotations

@@ -114,7 +114,9 @@ def read_reports(paths: Sequence[Path]) -> Report:
         for measurement in other.measurements:
             if measurement.workload.title in known:
                 raise BenchmarkError(f"{path}: {measurement.workload.title} is in another file already")
-        first = replace(first, measurements=[*first.measurements, *other.measurements])
+        best = {count: max(rate, other.gemm_flops[count]) for count, rate in first.gemm_flops.items()}
+        joined = [*first.measurements, *other.measurements]
+        first = replace(first, gemm_flops=best, measurements=joined)
     return first
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class Scaling:
         W1.
     """
 
-    machine: dict[str, object]
+    machine: dict[str, Any]
     threads: int
     batches: list[Measured]
     widths: list[Measured]
