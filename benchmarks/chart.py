@@ -74,7 +74,7 @@ def draw_half(axes: Axes, title: str, measurements: Sequence[Measurement]) -> No
             draw_bar(axes, place, measurement, name)
             ticks.append((place, measurement.of(name).title))  # type: ignore[union-attr]
         place += 1.4
-    axes.axvline(1, color=COLOURS["minicnn"], linewidth=1, zorder=3)
+    axes.axvline(1, color=COLOURS["minicnn"], linewidth=1, zorder=1.5)  # over bars, under text
     axes.set_title(title, loc="left", fontsize=11, color=INK)
     axes.set_yticks([at for at, _ in ticks], [text for _, text in ticks], fontsize=8.5, color=INK)
     axes.set_xlim(0, LONGEST + 0.75)

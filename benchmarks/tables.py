@@ -8,6 +8,7 @@ from benchmarks.records import Measurement, Report
 from benchmarks.spread import ratios, spread
 
 MIB = 1 << 20
+SMALL_SHARE = 0.005  # ops below this are not listed one by one
 
 
 def report_as_text(report: Report) -> str:
@@ -68,10 +69,14 @@ def op_table(measurement: Measurement, report: Report) -> str:
     gemm = report.gemm_flops[str(report.threads)]
     rows = [["minicnn, op by op", "forward ms", "backward ms", "total ms", "share", "GFLOP/s", "of GEMM"]]
     rest = total
+    small = 0.0
     for op in measurement.profile["ops"]:
         seconds = op["forward_seconds"] + op["backward_seconds"]
-        rate = op["flop"] / seconds
         rest -= seconds
+        if seconds < SMALL_SHARE * total:
+            small += seconds
+            continue
+        rate = op["flop"] / seconds
         rows.append(
             [
                 op["name"],
@@ -82,6 +87,7 @@ def op_table(measurement: Measurement, report: Report) -> str:
                 *((f"{rate / 1e9:.1f}", f"{rate / gemm:.0%}") if rate else ("", "")),
             ]
         )
+    rows.append(["other ops", "", "", f"{1e3 * small:.1f}", f"{small / total:.1%}", "", ""])
     rows.append(["outside of ops", "", "", f"{1e3 * rest:.1f}", f"{rest / total:.1%}", "", ""])
     return "\n".join(in_columns(rows))
 
