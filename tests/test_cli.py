@@ -253,6 +253,32 @@ def test_overfit_one_batch(quick, tmp_path, monkeypatch, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_profile(quick, finished, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert main([*quick, "--epochs", "2", "--profile", "--out", str(run)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "profile of step 2:\nop " in out
+    assert out.index(f"the same by layer is in {run / 'profile.txt'}") < out.index("epoch 1/2")
+    assert "inception3a.conv1x1 " in (run / "profile.txt").read_text()
+    assert json.loads((run / "profile.json").read_text())["traceEvents"]
+    assert same_arrays(run, finished)
+
+
+def test_profile_of_a_resumed_run(finished, tmp_path, capsys):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_bytes((finished / "config.json").read_bytes())
+    assert main(["train", "--resume", str(run), "--profile"]) == 0
+    assert "profile of step 2:" in capsys.readouterr().out
+    assert same_arrays(run, finished)
+
+
+def test_profile_does_not_go_together_with_overfitting(quick, capsys):
+    line = fails(capsys, *quick, "--overfit-one-batch", "--profile")
+    assert line == "--overfit-one-batch writes nothing and does not go together with --profile"
+
+
 def test_divergence(quick, tmp_path, capsys):
     line = fails(capsys, *quick, "--lr", "1e20", "--out", str(tmp_path / "run"))
     assert "training has diverged; no epoch was completed" in line

@@ -7,7 +7,7 @@ import pytest
 
 from minicnn import ShapeError, Tensor, composed, nn, no_grad
 from minicnn import functional as F
-from minicnn.tensor import fusion_enabled, observe
+from minicnn.tensor import Observer, fusion_enabled, observe, observed_by
 
 
 def in_another_thread(function):
@@ -93,6 +93,71 @@ def test_observers_nest_and_belong_to_one_thread():
         x.exp()
         in_another_thread(x.exp)
     assert (len(outer), len(inner)) == (2, 1)
+
+
+class Notebook(Observer):
+    """Writes down everything it is told."""
+
+    def __init__(self):
+        self.notes = []
+
+    def enter_module(self, path):
+        self.notes.append(f"enter {path}")
+
+    def leave_module(self, path):
+        self.notes.append(f"leave {path}")
+
+    def before_forward(self, function, inputs):
+        self.notes.append(f"before {function.name} of {inputs[0].shape}, recorded: {function.is_recorded}")
+
+    def after_forward(self, function, inputs, output):
+        self.notes.append(f"after {function.name} of {inputs[0].shape}: {output.shape}")
+
+    def before_walk(self):
+        self.notes.append("before walk")
+
+    def after_walk(self):
+        self.notes.append("after walk")
+
+    def before_backward(self, function, gy):
+        self.notes.append(f"before {function.name} backward: {gy.shape}")
+
+    def after_backward(self, function, gy, gradients):
+        shapes = [gradient.shape for gradient in gradients]
+        self.notes.append(f"after {function.name} backward: {gy.shape}, {shapes}, freed: {function.freed}")
+
+
+def test_observer_is_told_what_begins_and_ends(rng):
+    notebook = Notebook()
+    network = nn.Sequential(nn.Sequential(nn.Linear(3, 4, bias=False, rng=rng)))
+    x = Tensor(np.ones((2, 3), np.float32), requires_grad=True)
+    with observed_by(notebook):
+        network(x).sum().backward()
+    network(x).sum().backward()
+    assert notebook.notes == [
+        "enter 0", "enter 0.0",
+        "before linear of (2, 3), recorded: True", "after linear of (2, 3): (2, 4)",
+        "leave 0.0", "leave 0",
+        "before sum of (2, 4), recorded: True", "after sum of (2, 4): ()",
+        "before walk",
+        "before sum backward: ()", "after sum backward: (), [(2, 4)], freed: False",
+        "before linear backward: (2, 4)", "after linear backward: (2, 4), [(2, 3), (3, 4)], freed: False",
+        "after walk",
+    ]  # fmt: skip
+
+
+def test_observer_is_told_that_a_module_failed(rng):
+    notebook = Notebook()
+    with pytest.raises(ShapeError), observed_by(notebook):
+        nn.Sequential(nn.Linear(3, 4, rng=rng))(Tensor(np.ones((2, 5), np.float32)))
+    assert notebook.notes == ["enter 0", "leave 0"]
+
+
+def test_an_observer_need_not_care_about_everything(rng):
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    with observed_by(Observer()):
+        nn.Sequential(nn.ReLU())(x).sum().backward()
+    assert x.grad.tolist() == [1, 1]
 
 
 # ---- branches: which way an element went ----

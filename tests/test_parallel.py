@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 import minicnn
 from minicnn import Tensor, UsageError, models, nn, optim, parallel
 from minicnn import functional as F
-from minicnn.parallel import batch_tiles, pinned_blas, run_tiles, scratch
+from minicnn.parallel import batch_tiles, pinned_blas, run_tiles, scratch, wrapped_tiles
 from op_runs import threads, tile_bytes
 
 
@@ -125,6 +125,37 @@ def test_error_in_a_tile_reaches_the_caller_and_the_pool_goes_on(count, broken):
             with pytest.raises(ZeroDivisionError, match=f"tile {broken}"):
                 run_tiles(work, tiles)
             assert visited(tiles) == list(range(8))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_who_looks_on_sees_every_tile_of_this_thread(count):
+    seen, done = [], []
+
+    def wrap(name):
+        def wrapped(function):
+            def tile_function(index, tile):
+                seen.append((name, index, tile))
+                function(index, tile)
+
+            return tile_function
+
+        return wrapped
+
+    def work(index, tile):
+        done.append(index)
+
+    tiles = [slice(i, i + 1) for i in range(4)]
+    with threads(count):
+        with wrapped_tiles(wrap("outer")):
+            with pytest.raises(ZeroDivisionError), wrapped_tiles(wrap("inner")):
+                raise ZeroDivisionError
+            run_tiles(work, tiles)
+            thread = threading.Thread(target=run_tiles, args=(work, tiles))  # of no concern
+            thread.start()
+            thread.join()
+        run_tiles(work, tiles)
+    assert sorted(seen, key=lambda entry: entry[1]) == [("outer", i, tile) for i, tile in enumerate(tiles)]
+    assert sorted(done) == sorted([*range(4)] * 3)
 
 
 def test_all_tiles_may_fail_at_once():

@@ -22,6 +22,7 @@ examples:
   minicnn train --data cifar10 --model googlenet    the published network, images enlarged to 224x224
   minicnn train --recipe caffe --epochs 20          a named recipe, one setting changed
   minicnn train --resume runs/googlenet-cifar-shapes-1
+  minicnn train --epochs 1 --profile                where the time of a training step goes
   minicnn train --overfit-one-batch                 when something does not learn: try this first
 """
 EVAL_EXAMPLES = """\

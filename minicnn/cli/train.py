@@ -40,13 +40,14 @@ def train_command(options: argparse.Namespace) -> int:
     if given.get("data_dir") is not None:
         given["data_dir"] = str(Path(given["data_dir"]).absolute())  # a run may be continued from elsewhere
     overfit = hasattr(options, "overfit_one_batch")
-    for other in ("resume", "out"):
+    profile = hasattr(options, "profile")
+    for other in ("resume", "out", "profile"):
         if overfit and hasattr(options, other):
             raise UsageError(f"--overfit-one-batch writes nothing and does not go together with --{other}")
     if hasattr(options, "resume"):
         if hasattr(options, "out"):
             raise UsageError("--resume writes to the folder of its run: it does not go together with --out")
-        return _resume(options.resume, given)
+        return _resume(options.resume, given, profile)
     config = resolve_config(given)
     _use_machine(config)
     if overfit:
@@ -57,7 +58,7 @@ def train_command(options: argparse.Namespace) -> int:
     config = _fit_batch(config, images, given)
     splits = make_splits(images, config, INPUT_SIZE[config.model])
     run = RunFolder.create(getattr(options, "out", None) or claim_free_folder(config), config, splits.facts)
-    return _train(config, splits, run)
+    return _train(config, splits, run, profile)
 
 
 def resolve_config(given: dict[str, Any]) -> Config:
@@ -79,7 +80,7 @@ def resolve_config(given: dict[str, Any]) -> Config:
     return Config(**settings)
 
 
-def _resume(folder: str, given: dict[str, Any]) -> int:
+def _resume(folder: str, given: dict[str, Any], profile: bool) -> int:
     run = RunFolder.open(folder)
     config, facts = run.read_config()
     for name, value in given.items():
@@ -100,10 +101,10 @@ def _resume(folder: str, given: dict[str, Any]) -> int:
     images = load_images(config, INPUT_SIZE[config.model])
     if images.facts != facts:
         raise CheckpointError(f"{folder}: the images found now are not those its config.json was written for")
-    return _train(config, make_splits(images, config, INPUT_SIZE[config.model]), run)
+    return _train(config, make_splits(images, config, INPUT_SIZE[config.model]), run, profile)
 
 
-def _train(config: Config, splits: Splits, run: RunFolder) -> int:
+def _train(config: Config, splits: Splits, run: RunFolder, profile: bool) -> int:
     network = build_network(config, len(splits.facts.class_names))
     print(
         f"{describe(config)}: {splits.facts.train_images:,} training, {splits.facts.val_images:,} validation "
@@ -112,7 +113,7 @@ def _train(config: Config, splits: Splits, run: RunFolder) -> int:
         flush=True,
     )
     try:
-        result = train(network, config, splits, run)
+        result = train(network, config, splits, run, profile)
     except KeyboardInterrupt:
         checkpoint, _ = run.load_checkpoint()
         done = checkpoint.epoch if checkpoint else 0

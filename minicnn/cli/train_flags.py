@@ -33,6 +33,12 @@ def add_train_flags(parser: argparse.ArgumentParser) -> None:
         help="do not train, but see whether the network can learn one batch by heart; writes nothing "
         "(of 32 images, at a rate of 0.001, unless --batch-size and --lr are given)",
     )  # fmt: skip
+    run.add_argument(
+        "--profile", action="store_true", default=argparse.SUPPRESS,
+        help="measure five steps after two to warm up, then train on as usual: print time and memory per op, "
+        "and write profile.txt (tables) and profile.json (a trace for Perfetto or chrome://tracing) into the "
+        "folder of the run; the trained network is the same",
+    )  # fmt: skip
     _add(
         run,
         "seed",

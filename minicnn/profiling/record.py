@@ -133,7 +133,7 @@ class Record:
         return self.table()
 
     def _footnote(self, steps: int) -> str:
-        numbers = f"all numbers per step, mean of {steps}; " if steps > 1 else ""
+        numbers = f"per step, mean of {steps}; " if steps > 1 else ""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         return f"{numbers}{threads}; peak of live activations and gradients {self.peak_bytes / MIB:,.1f} MiB"
 

@@ -31,23 +31,12 @@ def trace_events(
     threads = list(dict.fromkeys(tile.thread for tile in sorted(tiles, key=lambda tile: tile.start)))
     lanes = {thread: lane for lane, thread in enumerate(threads, start=1)}
     names = ["modules and ops", *(f"tiles, thread {lane}" for lane in lanes.values())]
+    # Spans are in the order in which they ended; where times are equal, that still tells which is the outer.
+    outer_first = sorted(spans[::-1], key=lambda span: (span.start, -span.end))
     return [
         *_metadata(names),
-        *(
-            _slice(_name(span), span.phase, 0, span.start - start, span.end - start, _facts(span))
-            for span in sorted(spans, key=lambda span: span.start)
-        ),
-        *(
-            _slice(
-                tile.name,
-                "tile",
-                lanes[tile.thread],
-                tile.start - start,
-                tile.end - start,
-                {"tile": tile.index},
-            )
-            for tile in tiles
-        ),
+        *(_slice(_name(span), span.phase, 0, span, start, _facts(span)) for span in outer_first),
+        *(_slice(tile.name, "tile", lanes[tile.thread], tile, start, {"tile": tile.index}) for tile in tiles),
         *(_counter(level, start) for level in levels),
     ]
 
@@ -65,10 +54,12 @@ def _metadata(names: Sequence[str]) -> Iterator[Event]:
     yield {"ph": "M", "pid": PROCESS, "tid": 0, "name": "process_name", "args": {"name": "minicnn"}}
 
 
-def _slice(name: str, category: str, lane: int, start: int, end: int, facts: dict[str, Any]) -> Event:
+def _slice(
+    name: str, category: str, lane: int, when: Span | TileSpan, start: int, facts: dict[str, Any]
+) -> Event:
     return {
         "ph": "X", "pid": PROCESS, "tid": lane, "name": name, "cat": category,
-        "ts": start / 1000, "dur": (end - start) / 1000, "args": facts,
+        "ts": (when.start - start) / 1000, "dur": (when.end - when.start) / 1000, "args": facts,
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -25,13 +25,16 @@ from minicnn.training.progress import Progress
 from minicnn.training.run_folder import CURVES, RunFolder
 from minicnn.training.splits import Splits
 from minicnn.training.state import TrainingState
+from minicnn.training.step_profiler import StepProfiler
 
 
 class NonFiniteLossError(MinicnnError):
     """The loss became infinite or NaN: training has diverged."""
 
 
-def train(model: Module, config: Config, splits: Splits, run: RunFolder) -> dict[str, Any]:
+def train(
+    model: Module, config: Config, splits: Splits, run: RunFolder, profile: bool = False
+) -> dict[str, Any]:
     """Train a network to the end, from where the checkpoint of the run folder stands.
 
     Parameters
@@ -43,6 +46,8 @@ def train(model: Module, config: Config, splits: Splits, run: RunFolder) -> dict
         The test images are used once, at the end.
     run : RunFolder
         Where everything is written.
+    profile : bool, default=False
+        Measure a few steps, and write tables and a trace into the run folder. It changes no result.
 
     Returns
     -------
@@ -71,8 +76,9 @@ def train(model: Module, config: Config, splits: Splits, run: RunFolder) -> dict
     progress = Progress(config.epochs, steps_per_epoch * config.batch_size, state.epoch)
     if notice:
         progress.say(notice)
+    profiler = StepProfiler(run, state.step, steps_per_epoch, progress.say) if profile else None
 
-    with _quiet_overflow(), progress:
+    with _quiet_overflow(), progress, profiler or nullcontext():
         for epoch in range(state.epoch, config.epochs):
             start = time.perf_counter()
             model.train()
@@ -96,6 +102,8 @@ def train(model: Module, config: Config, splits: Splits, run: RunFolder) -> dict
                     count_batch(figures, out, labels)
                 state.step += 1
                 progress.after_step(epoch, len(labels), figures)
+                if profiler:
+                    profiler.after_step()
             trained = time.perf_counter()
 
             with state.final_weights():

@@ -5,9 +5,11 @@
     checkpoint.safetensors           after the last completed epoch
     checkpoint.previous.safetensors  after the one before it
     curves.png                       loss, accuracy and learning rate so far
+    profile.txt, profile.json        with --profile: tables and trace of a few steps
     result.json                      test figures; written last: a run that has it is finished
 
-Every file but metrics.jsonl is written beside its place first and then renamed into it.
+Every file that a run is continued from is written beside its place first and then renamed into it; lines are
+added to metrics.jsonl.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 CHECKPOINT = "checkpoint.safetensors"
 CURVES = "curves.png"
+PROFILE_TABLES = "profile.txt"
+PROFILE_TRACE = "profile.json"
 RESULT = "result.json"
 
 
