@@ -52,7 +52,7 @@ parity: $(VENV)/installed-test $(VENV)/installed-parity  ## compare with PyTorch
 	$(BIN)/pytest -m parity $(ARGS)
 
 bench: $(VENV)/installed-parity  ## time against PyTorch and DeZero, see benchmarks/README.md; about ten minutes
-	@$(MAKE) --no-print-directory $(VENV)/peers/dezero/installed \
+	@$(MAKE) -s --no-print-directory $(VENV)/peers/dezero/installed \
 	|| echo 'DeZero could not be installed (it needs Python 3.12 or older); going on without it' >&2
 	$(BIN)/python -m benchmarks compare $(ARGS)
 

@@ -170,14 +170,23 @@ def batch_table(scaling: Scaling) -> str:
                 f"{row.peak_bytes / (1 << 20):.0f}",
             ]
         )
-    return "\n".join(["the same work per image, whatever the batch", *tables.in_columns(rows)])
+    lines = []
+    for width in dict.fromkeys(row.workload.width for row in scaling.batches):
+        rates = [r.workload.batch / r.step.median for r in scaling.batches if r.workload.width == width]
+        lines.append(
+            f"width {width}: {min(rates):.1f} to {max(rates):.1f} images/s, "
+            f"the slowest batch size {1 - min(rates) / max(rates):.0%} below the fastest"
+        )
+    return "\n".join(["the same work per image, whatever the batch", *tables.in_columns(rows), *lines])
 
 
 def width_table(scaling: Scaling) -> str:
     """Return time against width, and how much of it grows with the width and with its square."""
     widths = [row.workload.width for row in scaling.widths]
     a, b = split_by_width(widths, [row.step.median for row in scaling.widths])
-    rows = [["", "ms a step", "quartiles", "fit", "grows with width", "with its square", "GFLOP", "GFLOP/s"]]
+    rows = [
+        ["", "ms", "quartiles", "fit", "~ width", "~ width^2", "M activations", "GFLOP", "GFLOP/s"],
+    ]
     for width, row in zip(widths, scaling.widths, strict=True):
         linear, square = a * width, b * width**2
         flop = work.count_flop(row.workload)
@@ -189,6 +198,7 @@ def width_table(scaling: Scaling) -> str:
                 f"{1e3 * (linear + square):.1f}",
                 f"{linear / (linear + square):.0%}",
                 f"{square / (linear + square):.0%}",
+                f"{work.count_activations(row.workload) / 1e6:.1f}",
                 f"{flop / 1e9:.1f}",
                 f"{flop / row.step.median / 1e9:.1f}",
             ]
@@ -196,7 +206,8 @@ def width_table(scaling: Scaling) -> str:
     return "\n".join(
         [
             f"time against width: {1e3 * a:.0f} ms * width + {1e3 * b:.0f} ms * width^2",
-            "products grow with the square, everything else (pooling, LRN, ReLU, copies) with the width",
+            "counted: products (GFLOP) grow with the square of the width, activations with the width; narrow",
+            "products run at a lower rate, so that their time grows more slowly than their number",
             *tables.in_columns(rows),
         ]
     )

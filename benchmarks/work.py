@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,21 @@ def count_flop(workload: Workload) -> int:
     forward = summary.total_macs + (summary.training_macs if workload.training else 0)
     products = 3 * forward - summary.rows[0].macs if workload.training else forward
     return 2 * workload.batch * products
+
+
+def count_activations(workload: Workload) -> int:
+    """Count the elements that all ops of one forward pass put out: what ReLU, pooling and copies pass over.
+
+    Examples
+    --------
+    >>> from benchmarks.workloads import WORKLOADS
+    >>> round(count_activations(WORKLOADS[0]) / 1e6)
+    123
+    """
+    rows = study.summarize(make_network(workload), (1, workload.side, workload.side, 3)).rows
+    return workload.batch * sum(
+        math.prod(row.output_shape) for row in rows if workload.training or not row.training_only
+    )
 
 
 def write_weights(workload: Workload, folder: Path) -> Path:

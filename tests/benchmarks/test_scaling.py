@@ -1,9 +1,12 @@
 """The studies of how cost grows."""
 
+import json
+
 import numpy as np
 import pytest
 
 from benchmarks import scaling
+from benchmarks.command_line import main
 from benchmarks.contenders import MINICNN
 from benchmarks.machine import describe, measure_gemm
 from benchmarks.scaling import Measured, Scaling, small_googlenet, split_by_width
@@ -39,7 +42,20 @@ def test_tables():
     assert "200 ms * width + 600 ms * width^2" in printed
     lines = [line.split() for line in printed.splitlines() if line.startswith("width 1.0, batch 64")]
     assert lines[0][4:] == ["800.0", "80.0", "80.0-80.0", "125%", "100"]
+    assert "width 1.0: 64.0 to 80.0 images/s, the slowest batch size 20% below the fastest" in printed
     assert lines[1][4:9] == ["800.0", "800.0-800.0", "800.0", "25%", "75%"]
+
+
+def test_scaling_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(scaling, "BATCHES", (2, 4))
+    monkeypatch.setattr(scaling, "BATCH_WIDTHS", (0.1,))
+    monkeypatch.setattr(scaling, "WIDTHS", (0.1, 0.2))
+    monkeypatch.setattr(scaling, "WORKLOADS", (small_googlenet(0.1, 2),))
+    assert main(["scaling", "--rounds", "1", "--output", str(tmp_path)]) == 0
+    assert "times as fast" in capsys.readouterr().out
+    written = json.loads((tmp_path / "scaling.json").read_text())
+    assert [len(written[study]) for study in ("batches", "widths")] == [2, 2]
+    assert written["one_thread"]["seconds"][0] > 0
 
 
 def test_machine_description_names_nobody():

@@ -6,9 +6,10 @@ import types
 import numpy as np
 import pytest
 
-from benchmarks import agreement, comparison, contenders, team, work, worker
+from benchmarks import agreement, command_line, comparison, contenders, team, work, worker
 from benchmarks.contenders import MINICNN, MINICNN_WITHOUT_LRN, OTHERS, choose
 from benchmarks.errors import BenchmarkError
+from benchmarks.records import read_reports
 from benchmarks.workloads import NAMES, WORKLOADS, Workload
 
 TINY = Workload("tiny", small=True, width=0.25, batch=2, classes=3, training=True, steps_per_turn=2)
@@ -133,6 +134,19 @@ def test_environment_does_not_leak_between_contenders():
 def test_workloads_are_those_of_the_tables():
     assert NAMES == ("W1", "W2", "W3", "W3-1")
     assert len({workload.title for workload in WORKLOADS}) == len(WORKLOADS) == 7
+
+
+def test_compare_command(tmp_path, monkeypatch, capsys):
+    """All the way through, with minicnn against itself."""
+    monkeypatch.setattr(command_line, "WORKLOADS", (dataclasses.replace(TINY, name="W2"),))
+    monkeypatch.setattr(command_line.machine, "measure_gemm", lambda threads: 1e11)
+    arguments = ["compare", "--workloads", "W2", "--against", "minicnn-1", "--rounds", "2", "--threads", "2"]
+    assert command_line.main([*arguments, "--output", str(tmp_path)]) == 0
+    assert "W2 training: googlenet_cifar" in capsys.readouterr().out
+    report = read_reports([tmp_path / "comparison.json"])
+    assert [times.name for times in report.measurements[0].times] == ["minicnn", "minicnn-1"]
+    assert report.gemm_flops == {"1": 1e11, "2": 1e11}
+    assert str(tmp_path) not in (tmp_path / "comparison.json").read_text()
 
 
 @pytest.mark.parity
