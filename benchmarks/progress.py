@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 from tqdm import tqdm
@@ -19,6 +20,8 @@ class Progress:
     def __init__(self, turns: int) -> None:
         self._bar = tqdm(
             total=turns, unit=" turns", leave=False, disable=not sys.stderr.isatty(),
+            # Measured here, because tqdm shows nothing on a terminal that does not tell its height.
+            ncols=shutil.get_terminal_size(fallback=(100, 24)).columns - 1, nrows=24,
             bar_format="{desc} {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left{postfix}",
         )  # fmt: skip
 
