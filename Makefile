@@ -15,7 +15,12 @@ WHEEL  := dist/minicnn.stamp
 SOURCE := setup.cfg pyproject.toml LICENSE $(wildcard README.md) \
           $(shell find minicnn models -name __pycache__ -prune -o -print)
 
-.PHONY: help train test lint style types parity wheel-test clean
+# What minicnn is timed against besides PyTorch, each in an environment of its own: they need other
+# versions of NumPy. DeZero has no release since 2020.
+PEER_dezero     := 'dezero == 0.0.13' 'numpy < 2' matplotlib Pillow
+PEER_tensorflow := 'tensorflow-cpu == 2.21.0'
+
+.PHONY: help train test lint style types parity bench wheel-test clean
 
 help:  ## show this list
 	@echo 'minicnn: GoogLeNet from scratch in NumPy. Needs Python 3.11 or later; the rest is installed into $(VENV).'
@@ -46,12 +51,17 @@ types: $(VENV)/installed-lint $(WHEEL)  ## check types of the installed package
 parity: $(VENV)/installed-test $(VENV)/installed-parity  ## compare with PyTorch and the ONNX operator vectors
 	$(BIN)/pytest -m parity $(ARGS)
 
+bench: $(VENV)/installed-parity  ## time against PyTorch and DeZero, see benchmarks/README.md; about ten minutes
+	@$(MAKE) -s --no-print-directory $(VENV)/peers/dezero/installed \
+	|| echo 'DeZero could not be installed (it needs Python 3.12 or older); going on without it' >&2
+	$(BIN)/python -m benchmarks compare $(ARGS)
+
 wheel-test: $(WHEEL)  ## install the wheel into an empty environment elsewhere and use it
 	.ci/wheel-test dist/*.whl $(BIN)/python
 
 clean:  ## remove builds and caches; .venv and trained networks stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find minicnn models tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find minicnn models tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/created:
 	@"$(PYTHON)" -c '$(SUITABLE)' 2>/dev/null || { \
@@ -71,6 +81,13 @@ $(VENV)/installed: setup.cfg pyproject.toml | $(VENV)/created
 $(VENV)/installed-%: setup.cfg pyproject.toml | $(VENV)/created
 	@echo 'Installing minicnn with the extra "$*" into $(VENV), which takes a moment'
 	@$(PIP) install --editable '.[$*]'
+	@touch $@
+
+$(VENV)/peers/%/installed: | $(VENV)/created
+	$(if $(PEER_$*),,$(error $*: expected one of dezero, tensorflow))
+	@echo 'Installing $* into $(@D), which takes a moment'
+	@$(BIN)/python -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check -qq install $(PEER_$*)
 	@touch $@
 
 # build/ goes first: setuptools would pack files that lie there from an earlier build.

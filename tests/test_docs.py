@@ -25,7 +25,7 @@ PAGES = sorted(DOCS.rglob("*.md"))
 OP_PAGES = sorted((DOCS / "ops").glob("*.md"))
 OP_FILES = sorted(path for path in (ROOT / "minicnn" / "ops").glob("*.py") if path.name != "__init__.py")
 README = ROOT / "README.md"
-WITH_README = [*PAGES, *([README] if README.exists() else [])]
+WITH_README = [*PAGES, ROOT / "benchmarks" / "README.md", *([README] if README.exists() else [])]
 
 
 def name_of(path: Path) -> str:
