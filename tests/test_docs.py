@@ -22,8 +22,12 @@ from package_tree import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-OP_PAGES = sorted((DOCS / "ops").glob("*.md"))
 OP_FILES = sorted(path for path in (ROOT / "minicnn" / "ops").glob("*.py") if path.name != "__init__.py")
+# A page explains functions; or another algorithm for functions of an op that has a page of its own.
+ALGORITHM_PAGES = [
+    page for page in sorted((DOCS / "ops").glob("*.md")) if "\n| algorithm for |" in page.read_text("utf-8")
+]
+OP_PAGES = sorted({*(DOCS / "ops").glob("*.md")} - {*ALGORITHM_PAGES})
 README = ROOT / "README.md"
 WITH_README = [*PAGES, ROOT / "benchmarks" / "README.md", *([README] if README.exists() else [])]
 
@@ -84,9 +88,10 @@ def without_blocks(path: Path) -> str:
 
 
 def header(page: Path) -> dict[str, str]:
-    """The rows of the table that every op page begins with."""
-    rows = re.findall(r"^\| (functions|code|tests) \| (.*) \|$", text_of(page), re.MULTILINE)
-    assert [name for name, _ in rows] == ["functions", "code", "tests"], f"{name_of(page)}: rows of the table"
+    """The rows of the table that every page in docs/ops begins with."""
+    rows = re.findall(r"^\| (functions|algorithm for|code|tests) \| (.*) \|$", text_of(page), re.MULTILINE)
+    subject = "algorithm for" if page in ALGORITHM_PAGES else "functions"
+    assert [name for name, _ in rows] == [subject, "code", "tests"], f"{name_of(page)}: rows of the table"
     return dict(rows)
 
 
@@ -197,16 +202,21 @@ def test_op_file_names_its_pages(path):
         assert path in linked_files(header(ROOT / page)["code"], ROOT / page), f"{page} does not name it"
 
 
-@each(OP_PAGES)
+@each(OP_PAGES + ALGORITHM_PAGES)
 def test_page_names_its_op_files(path):
-    """... which name the page, are quoted on it, and define the functions it explains."""
+    """... which name the page and are quoted on it."""
     files = linked_files(header(path)["code"], path)
-    functions = names(header(path)["functions"])
     assert files
-    assert functions
     for file in files:
         assert f"docs/ops/{path.name}" in text_of(file), f"{name_of(file)} names another page"
         assert name_of(file) in {quoted for quoted, _ in quotes(path)}, f"{name_of(file)} is not quoted"
+
+
+@each(OP_PAGES)
+def test_op_files_define_the_functions_of_the_page(path):
+    files = linked_files(header(path)["code"], path)
+    functions = names(header(path)["functions"])
+    assert functions
     modules = [importlib.import_module(f"minicnn.ops.{file.stem}") for file in files]
     for function in functions:
         assert any(getattr(module, function, None) is getattr(functional, function) for module in modules)
@@ -240,6 +250,21 @@ def test_page_names_its_tests(path):
         assert file.name == "test_cases.py" or words & set(names(tests)), f"{name_of(file)} tests no such op"
     assert names(tests) == names(header(path)["functions"]), "cases are named like the functions, in order"
     assert set(names(tests)) <= set(CASES), "there is no such case in minicnn/op_cases.py"
+
+
+@each(ALGORITHM_PAGES)
+def test_algorithm_page_names_its_functions_and_its_tests(path):
+    """... the functions with a link to their page, and tests that are about the files it names."""
+    op_pages = linked_files(header(path)["algorithm for"], path)
+    functions = names(header(path)["algorithm for"])
+    assert functions
+    assert set(functions) <= {name for page in op_pages for name in names(header(page)["functions"])}
+    tests = linked_files(header(path)["tests"], path)
+    assert tests
+    for file in tests:
+        assert ROOT / "tests" in file.parents
+        for code in linked_files(header(path)["code"], path):
+            assert code.stem in re.findall(r"\w+", text_of(file)), f"{name_of(file)} tests something else"
 
 
 def test_every_function_has_exactly_one_page():
