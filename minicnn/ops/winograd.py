@@ -22,8 +22,8 @@ Every step is linear, so the gradients are the same steps transposed, in reverse
 A transform in one dimension is the product of a small matrix with a long one. To make the rows of that
 long one contiguous, a tile is kept in the order (rows, columns, images, channels).
 
-In exact arithmetic the result is that of im2col. In float32 the error is four times as large, two or three
-millionths of the largest output.
+In exact arithmetic the result is that of im2col. In float32 the error is three to five times as large, two or
+three millionths of the largest output.
 
 Derivation: docs/ops/winograd.md.
 """
@@ -44,6 +44,10 @@ from minicnn.shapes import Window
 # Where polynomials are evaluated, besides at infinity. By hand one would take whole numbers, 0, 1, -1, 2, -2;
 # these cost the same here, and the float32 error is less than half of that.
 POINTS = (0, 2 / 3, -2 / 3, 3 / 2, -3 / 2)
+
+# The six rows of the transformed patches are taken two by two. V and M of all six would take three times the
+# cache; one by one would take twice the calls, and with several threads each call may wait for the others.
+PAIRS = (slice(0, 2), slice(2, 4), slice(4, 6))
 
 
 def toom_cook(points: Sequence[float], outputs: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -83,18 +87,19 @@ def toom_cook(points: Sequence[float], outputs: int) -> tuple[np.ndarray, np.nda
 
 
 class _Matrices(NamedTuple):
-    BT: np.ndarray
-    B: np.ndarray
-    G: np.ndarray
-    GT: np.ndarray
-    AT: np.ndarray
     A: np.ndarray
+    AT: np.ndarray
+    B: np.ndarray
+    BT: np.ndarray
+    GT: np.ndarray
+    GG: np.ndarray  # (36, 9), the Kronecker product of G with itself: both dimensions in one step
 
 
 @functools.cache
 def _matrices(dtype: np.dtype) -> _Matrices:
-    both = (matrix for one in toom_cook(POINTS, outputs=4) for matrix in (one, one.T))
-    return _Matrices(*(np.ascontiguousarray(matrix, dtype) for matrix in both))
+    BT, G, AT = toom_cook(POINTS, outputs=4)
+    matrices = (AT.T, AT, BT.T, BT, G.T, np.kron(G, G))
+    return _Matrices(*(np.ascontiguousarray(matrix, dtype) for matrix in matrices))
 
 
 def fits(window: Window, groups: int = 1) -> bool:
@@ -102,42 +107,40 @@ def fits(window: Window, groups: int = 1) -> bool:
     return (window.KH, window.KW, window.SH, window.SW, groups) == (3, 3, 1, 1, 1)
 
 
-def bytes_per_image(window: Window, CI: int, CO: int, dtype: np.dtype) -> int:
-    """Tell what one image adds to a tile: its V and M, as if all 36 were there at once."""
+def bytes_per_image(window: Window, CI: int, CO: int, itemsize: int) -> int:
+    """Tell what one image counts when a batch is cut into tiles: its input and output, as whole blocks.
+
+    The temporary arrays are three to four times as large, more than a tile of im2col has; but there are many
+    calls for a tile, and with smaller tiles threads lose more by waiting for the interpreter lock.
+    """
     BH, BW = _blocks(window)
-    return 36 * BH * BW * (CI + CO) * np.dtype(dtype).itemsize
+    return 16 * BH * BW * (CI + CO) * itemsize
 
 
 def pays(window: Window, CI: int, images: int, tiles: int) -> bool:
     """Tell whether a batch of `images`, cut into `tiles`, is done sooner this way than by im2col.
 
-    A patch takes the time of five pixels of im2col, transforms included. U, which is four times as large
-    as w, is read once in each tile, in the time of 24 patches, and made once, in that of 36. With few
-    channels the transforms, whose time grows with CI + CO, outweigh the products, whose time grows with
-    CI * CO. All these numbers are measured.
+    A patch, with its 16 pixels, takes the time of seven pixels by im2col; U, which is four times as large as
+    w, takes that of 16 patches to make, and as much to read in each tile. (Forward and backward together,
+    measured from 16 to 384 channels.) With very few channels the transforms, whose time grows with CI + CO,
+    outweigh the products, whose time grows with CI * CO.
     """
     BH, BW = _blocks(window)
     patches = images * BH * BW
-    return CI >= 8 and images * window.OH * window.OW >= 5 * (patches + 24 * tiles + 36)
+    return CI >= 8 and images * window.OH * window.OW >= 7 * (patches + 16 * tiles + 16)
 
 
 def transform_weights(w: Array) -> Array:
-    """Compute U = G w G^T: w (3, 3, CI, CO) becomes (6, 6, CI, CO).
-
-    In one step for both dimensions, as it is the reading and writing that takes the time: the 36 numbers
-    are the product of the Kronecker product of G with itself and the nine taps.
-    """
+    """Compute U = G w G^T: w (3, 3, CI, CO) becomes (6, 6, CI, CO)."""
     _, _, CI, CO = w.shape
-    G = _matrices(w.dtype).G
-    both = np.kron(G, G)  # (36, 9)
     taps = w.reshape(9, CI, CO).transpose(1, 0, 2)
     U = np.empty((6, 6, CI, CO), w.dtype)
     out = U.reshape(36, CI, CO).transpose(1, 0, 2)
 
     def transform_tile(index: int, tile: Tile) -> None:
-        np.matmul(both, np.ascontiguousarray(taps[tile]), out=out[tile])
+        np.matmul(_matrices(w.dtype).GG, np.ascontiguousarray(taps[tile]), out=out[tile])
 
-    run_tiles(transform_tile, batch_tiles(CI, 36 * CO * w.itemsize))
+    run_tiles(transform_tile, batch_tiles(CI, 9 * CO * w.itemsize))
     return U
 
 
@@ -150,12 +153,12 @@ def convolve_tile(x: Array, U: Array, window: Window, out: Array) -> None:
     BH, BW = _blocks(window)
     AT = _matrices(x.dtype).AT
     patches = _transform_rows(x, window)
-    M = scratch("winograd products", (6, BH, BW, n * CO), x)
+    M = scratch("winograd M", (2, 6, BH, BW, n * CO), x)
     columns = scratch("winograd columns", (6, BH, BW, 4, n * CO), x)
-    for a in range(6):
-        V = _transform_columns(patches[a], n)
-        np.matmul(V, U[a], out=M.reshape(6, -1, CO))
-        np.matmul(AT, M.transpose(1, 2, 0, 3), out=columns[a])
+    for pair in PAIRS:
+        V = _transform_columns(patches[pair], n)
+        np.matmul(V, U[pair], out=M.reshape(2, 6, -1, CO))
+        np.matmul(AT, M.transpose(0, 2, 3, 1, 4), out=columns[pair])
     y = scratch("winograd image", (BH, 4, BW * 4 * n * CO), x)
     np.matmul(AT, columns.reshape(6, BH, -1).transpose(1, 0, 2), out=y)
     out[...] = y.reshape(4 * BH, 4 * BW, n, CO)[:OH, :OW].transpose(2, 0, 1, 3)
@@ -169,36 +172,37 @@ def differentiate_tile(
     gx (n, H, W, CI) is made with UT (6, 6, CO, CI), the transform of the weights with exchanged channels;
     gw (3, 3, CI, CO) with x (n, H, W, CI), and it is what these n images contribute.
     """
-    n, H, W, CI = x.shape
+    n, _, _, CI = x.shape
     CO = gy.shape[3]
     BH, BW = _blocks(window)
-    BT, B, G, GT, AT, A = _matrices(x.dtype)
-    rows = _transform_output_gradient_rows(gy, BH, BW)
-    gM = scratch("winograd products", (6, BH, BW, n * CO), x)
-    gM_rows = gM.reshape(6, -1, CO)
+    matrices = _matrices(x.dtype)
+    A, B, GT = matrices.A, matrices.B, matrices.GT
+    rows = _transform_gradient_rows(gy, window)
+    gM = scratch("winograd M", (2, 6, BH, BW, n * CO), x)
+    gM_rows = gM.reshape(2, 6, -1, CO)
     if gw is not None:
         patches = _transform_rows(x, window)
-        gU = scratch("winograd gU", (6, CI, CO), x)
-        gU_columns = scratch("winograd gU columns", (6, 3, CI, CO), x)
+        gU = scratch("winograd gU", (2, 6, CI, CO), x)
+        gw_columns = scratch("winograd columns of gw", (6, 3, CI, CO), x)
     if gx is not None:
-        gV = scratch("winograd gV", (6, BH, BW, n * CI), x)
-        gcolumns = scratch("winograd columns of gx", (6, BH, BW + 1, 4, n * CI), x)
-    for a in range(6):
-        np.matmul(A, rows[a], out=gM.transpose(1, 2, 0, 3))
+        gV = scratch("winograd V", (2, 6, BH, BW, n * CI), x)
+        gx_columns = scratch("winograd columns of gx", (6, BH, BW + 1, 4, n * CI), x)
+    for pair in PAIRS:
+        np.matmul(A, rows[pair], out=gM.transpose(0, 2, 3, 1, 4))
         if gw is not None:
-            V = _transform_columns(patches[a], n)
-            np.matmul(V.transpose(0, 2, 1), gM_rows, out=gU)
-            np.matmul(GT, gU.transpose(1, 0, 2), out=gU_columns[a].transpose(1, 0, 2))
-        if gx is not None:
-            np.matmul(gM_rows, UT[a], out=gV.reshape(6, -1, CI))
-            _add_overlapping(gV.transpose(1, 2, 0, 3), out=gcolumns[a])
+            V = _transform_columns(patches[pair], n)
+            np.matmul(V.transpose(0, 1, 3, 2), gM_rows, out=gU)
+            np.matmul(GT, gU.transpose(0, 2, 1, 3), out=gw_columns[pair].transpose(0, 2, 1, 3))
+        if gx is not None:  # gV takes the place of V, which is done with
+            np.matmul(gM_rows, UT[pair], out=gV.reshape(2, 6, -1, CI))
+            _add_overlapping(B, gV.transpose(0, 2, 3, 1, 4), out=gx_columns[pair])
     if gw is not None:
-        np.matmul(GT, gU_columns.transpose(1, 2, 0, 3), out=gw.transpose(1, 2, 0, 3))
+        np.matmul(GT, gw_columns.transpose(1, 2, 0, 3), out=gw.transpose(1, 2, 0, 3))
     if gx is not None:
         gpadded = scratch("winograd image", (BH + 1, 4, (BW + 1) * 4 * n * CI), x)
-        _add_overlapping(gcolumns.reshape(6, BH, -1).transpose(1, 0, 2), out=gpadded)
-        pixels, columns = window.image
-        gx[...] = gpadded.reshape(4 * BH + 4, 4 * BW + 4, n, CI)[pixels, columns].transpose(2, 0, 1, 3)
+        _add_overlapping(B, gx_columns.reshape(6, BH, -1).transpose(1, 0, 2), out=gpadded)
+        image = window.image
+        gx[...] = gpadded.reshape(4 * BH + 4, 4 * BW + 4, n, CI)[image].transpose(2, 0, 1, 3)
 
 
 def _blocks(window: Window) -> tuple[int, int]:
@@ -207,56 +211,51 @@ def _blocks(window: Window) -> tuple[int, int]:
 
 
 def _transform_rows(x: Array, window: Window) -> Array:
-    """Multiply B^T to all patches of x (n, H, W, CI) from the left: (6, BH, BW, 6, n*CI).
+    """Multiply the patches of x (n, H, W, CI) by B^T from the left: (6, BH, BW, 6, n*CI).
 
-    The last axes but one are a view in which patches overlap.
+    What is returned is a view: neighbouring patches of a row share two columns.
     """
     n, _, _, CI = x.shape
     BH, BW = _blocks(window)
     PH, PW, L = 4 * BH + 2, 4 * BW + 2, n * CI
     padded = scratch("winograd image", (PH, PW, n, CI), x)
-    rows, columns = window.image
-    padded[: rows.start] = 0
-    padded[rows.stop :] = 0
-    padded[rows, : columns.start] = 0
-    padded[rows, columns.stop :] = 0
-    padded[rows, columns] = x.transpose(1, 2, 0, 3)
-
-    item = x.itemsize
-    patches = np.ndarray((BH, 6, PW * L), x.dtype, padded, 0, (4 * PW * L * item, PW * L * item, item))
-    transformed = scratch("winograd rows", (BH, 6, PW * L), x)
-    np.matmul(_matrices(x.dtype).BT, patches, out=transformed)
-    strides = (PW * L * item, 6 * PW * L * item, 4 * L * item, L * item, item)
-    return np.ndarray((6, BH, BW, 6, L), x.dtype, transformed, 0, strides)
+    padded[...] = 0
+    padded[window.image] = x.transpose(1, 2, 0, 3)
+    pixel, item = L * x.itemsize, x.itemsize
+    row = PW * pixel
+    patches = np.ndarray((BH, 6, PW * L), x.dtype, padded, strides=(4 * row, row, item))
+    rows = scratch("winograd rows of x", (BH, 6, PW * L), x)
+    np.matmul(_matrices(x.dtype).BT, patches, out=rows)
+    return np.ndarray((6, BH, BW, 6, L), x.dtype, rows, strides=(row, 6 * row, 4 * pixel, pixel, item))
 
 
 def _transform_columns(patches: Array, n: int) -> Array:
-    """Multiply B to row a of all patches (BH, BW, 6, n*CI) from the right: (6, BH*BW*n, CI)."""
-    BH, BW, _, L = patches.shape
-    V = scratch("winograd V", (6, BH, BW, L), patches)
-    np.matmul(_matrices(patches.dtype).BT, patches, out=V.transpose(1, 2, 0, 3))
-    return V.reshape(6, BH * BW * n, L // n)
+    """Multiply rows of patches (2, BH, BW, 6, n*CI) by B from the right: rows of V, (2, 6, P, CI)."""
+    _, BH, BW, _, L = patches.shape
+    V = scratch("winograd V", (2, 6, BH, BW, L), patches)
+    np.matmul(_matrices(patches.dtype).BT, patches, out=V.transpose(0, 2, 3, 1, 4))
+    return V.reshape(2, 6, BH * BW * n, L // n)
 
 
-def _transform_output_gradient_rows(gy: Array, BH: int, BW: int) -> Array:
-    """Multiply A to all blocks of gy (n, OH, OW, CO) from the left: (6, BH, BW, 4, n*CO)."""
+def _transform_gradient_rows(gy: Array, window: Window) -> Array:
+    """Multiply the blocks of gy (n, OH, OW, CO) by A from the left: (6, BH, BW, 4, n*CO)."""
     n, OH, OW, CO = gy.shape
-    padded = scratch("winograd image", (4 * BH, 4 * BW, n, CO), gy)
-    padded[OH:] = 0
-    padded[:OH, OW:] = 0
-    padded[:OH, :OW] = gy.transpose(1, 2, 0, 3)
+    BH, BW = _blocks(window)
+    blocks = scratch("winograd image", (4 * BH, 4 * BW, n, CO), gy)
+    blocks[OH:] = 0
+    blocks[:OH, OW:] = 0
+    blocks[:OH, :OW] = gy.transpose(1, 2, 0, 3)
     rows = scratch("winograd columns", (6, BH, BW, 4, n * CO), gy)
-    out = rows.reshape(6, BH, -1).transpose(1, 0, 2)
-    np.matmul(_matrices(gy.dtype).A, padded.reshape(BH, 4, -1), out=out)
+    A = _matrices(gy.dtype).A
+    np.matmul(A, blocks.reshape(BH, 4, -1), out=rows.reshape(6, BH, -1).transpose(1, 0, 2))
     return rows
 
 
-def _add_overlapping(gV: Array, out: Array) -> None:
-    """Multiply B to gV (..., blocks, 6, L), add up overlapping patches: (..., blocks + 1, 4, L).
+def _add_overlapping(B: Array, gV: Array, out: Array) -> None:
+    """Multiply gV (..., blocks, 6, L) by B and add up what overlaps: (..., blocks + 1, 4, L).
 
     A patch begins in its own block of four and ends with two in the next.
     """
-    B = _matrices(gV.dtype).B
     ends = scratch("winograd ends", (*gV.shape[:-2], 2, gV.shape[-1]), gV)
     np.matmul(B[:4], gV, out=out[..., :-1, :, :])
     np.matmul(B[4:], gV, out=ends)

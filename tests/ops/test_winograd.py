@@ -152,6 +152,11 @@ def test_when_it_pays():
     assert not winograd.pays(padded_window((4, 4)), CI=160, images=1, tiles=1)
 
 
+def test_an_image_counts_as_its_input_and_output_in_whole_blocks():
+    """5 x 9 pixels take two by three blocks of 4x4."""
+    assert winograd.bytes_per_image(padded_window((5, 9)), CI=3, CO=7, itemsize=4) == 8 * 12 * (3 + 7) * 4
+
+
 # ---- the matrices ----
 
 
