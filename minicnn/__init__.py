@@ -22,7 +22,7 @@ from minicnn.errors import (
 from minicnn.gradient_check import GradcheckReport, gradcheck
 from minicnn.parallel import get_num_threads, pinned_blas, set_num_threads
 from minicnn.profiling import profile
-from minicnn.tensor import Function, Tensor, composed, no_grad
+from minicnn.tensor import Function, Tensor, composed, no_grad, no_winograd
 
 if TYPE_CHECKING:
     from minicnn import models, study
@@ -48,6 +48,7 @@ __all__ = [
     "models",
     "nn",
     "no_grad",
+    "no_winograd",
     "optim",
     "pinned_blas",
     "profile",

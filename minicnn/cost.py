@@ -34,4 +34,7 @@ def multiplications(op: str, inputs: Sequence[Shape], output: Shape) -> int:
             return math.prod(output) * math.prod(inputs[1][:3])  # KH * KW * CI/groups
         case "linear" | "matmul":
             return math.prod(output) * inputs[0][-1]
+        case "inception":
+            weights = [shape for shape in inputs[1:] if len(shape) == 4]
+            return math.prod(output[:3]) * sum(map(math.prod, weights))  # each weight is used at every pixel
     return 0

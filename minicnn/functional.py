@@ -9,6 +9,7 @@ from minicnn.ops.cross_entropy import cross_entropy
 from minicnn.ops.dropout import dropout
 from minicnn.ops.elementwise import exp, log, sqrt
 from minicnn.ops.global_avg_pool import global_avg_pool2d
+from minicnn.ops.inception import inception
 from minicnn.ops.linear import linear
 from minicnn.ops.log_softmax import log_softmax
 from minicnn.ops.lrn import local_response_norm
@@ -27,6 +28,7 @@ __all__ = [
     "concat",
     "conv2d",
     "conv2d_relu",
+    "inception",
     "cross_entropy",
     "divide",
     "dropout",

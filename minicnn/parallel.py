@@ -27,12 +27,17 @@ from numpy.typing import DTypeLike
 from threadpoolctl import ThreadpoolController
 
 from minicnn.backend import Array, array_module
+from minicnn.buffers import aligned_bytes, empty
 from minicnn.errors import UsageError
 
 # What one tile's temporary arrays may take. Small tiles stay in the cache; large ones make long matrix
 # products, and their threads wait less often for the interpreter lock. A training step of a quarter-width
 # googlenet_cifar on two threads: 1.33 times as long with 512 KiB as with 2 or 4 MiB, 1.11 times with 16 MiB.
-TILE_BYTES = 4 << 20
+TILE_BYTES = int(os.environ.get("TB", 4 << 20))
+
+# NumPy gathers rows of a strided array in a buffer if they are short in comparison to it. For rows of some
+# hundred numbers that takes three times as long as working on them where they are; the default is 8192.
+UFUNC_BUFFER = 2048  # elements
 
 Tile = slice
 TileFunction = Callable[[int, Tile], None]
@@ -198,12 +203,21 @@ class _Pool:
 
     def _serve(self) -> None:
         _thread.inside_tile = True
+        np.setbufsize(UFUNC_BUFFER)
         while True:
             self.queue.get().work()
 
 
+class _ThreadState(threading.local):
+    def __init__(self) -> None:
+        self.inside_tile = False  # True in the threads of the pool
+        self.wrappers: tuple[Callable[[TileFunction], TileFunction], ...] = ()
+        self.buffers: dict[str, np.ndarray] = {}  # memory of `scratch`, by name
+        self.views: dict[Any, np.ndarray] = {}  # arrays in it, by name, shape and dtype
+
+
 _pool = _Pool()
-_thread = threading.local()
+_thread = _ThreadState()
 
 
 @contextmanager
@@ -212,7 +226,7 @@ def wrapped_tiles(wrap: Callable[[TileFunction], TileFunction]) -> Iterator[None
 
     So a profiler sees which thread works on which tile, and for how long.
     """
-    before = getattr(_thread, "wrappers", ())
+    before = _thread.wrappers
     _thread.wrappers = (*before, wrap)
     try:
         yield
@@ -226,24 +240,32 @@ def run_tiles(function: TileFunction, tiles: Sequence[Tile]) -> None:
     The calling thread works too. An exception in any tile is raised here, after all threads are done.
     """
     global _pool
-    for wrap in getattr(_thread, "wrappers", ()):
+    for wrap in _thread.wrappers:
         function = wrap(function)
     helpers = min(get_num_threads(), len(tiles)) - 1
-    if helpers < 1 or getattr(_thread, "inside_tile", False):
-        with pinned_blas():
-            for index, tile in enumerate(tiles):
-                function(index, tile)
-        return
+    if _thread.inside_tile:
+        helpers = 0
     if _pool.process != os.getpid():  # after a fork the parent's threads are gone
         _pool = _Pool()
     job = _Job(function, tiles)
-    with pinned_blas():
-        _pool.help_with(job, helpers)
-        job.work()
-        errors = [job.finished.get() for _ in range(helpers + 1)]
+    buffer_before = np.setbufsize(UFUNC_BUFFER)
+    try:
+        with pinned_blas():
+            _pool.help_with(job, helpers)
+            job.work()
+            errors = [job.finished.get() for _ in range(helpers + 1)]
+    finally:
+        np.setbufsize(buffer_before)
     for error in errors:
         if error is not None:
             raise error
+
+
+def sum_of_tiles(parts: Array) -> Array:
+    """Add up what the tiles contribute, in their order: parts (tiles, ...) become (...)."""
+    total = empty(parts.shape[1:], parts)
+    array_module(parts).add.reduce(parts, axis=0, out=total)
+    return total
 
 
 def scratch(name: str, shape: tuple[int, ...], like: Array, dtype: DTypeLike | None = None) -> Array:
@@ -253,14 +275,18 @@ def scratch(name: str, shape: tuple[int, ...], like: Array, dtype: DTypeLike | N
     convolution would pay for that in every tile. The array stays valid until the same thread asks for
     the same `name` again.
     """
+    dtype = like.dtype if dtype is None else dtype
+    views: dict[Any, np.ndarray] = _thread.views
+    view = views.get((name, shape, dtype))
+    if view is not None and isinstance(like, np.ndarray):
+        return view
     xp = array_module(like)
-    dtype = np.dtype(like.dtype if dtype is None else dtype)
     if xp is not np:
         return xp.empty(shape, dtype)
-    buffers: dict[str, np.ndarray] | None = getattr(_thread, "buffers", None)
-    if buffers is None:
-        buffers = _thread.buffers = {}
-    size = math.prod(shape) * dtype.itemsize
-    if name not in buffers or buffers[name].nbytes < size:
-        buffers[name] = np.empty(size, np.uint8)
-    return buffers[name][:size].view(dtype).reshape(shape)
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if name not in _thread.buffers or _thread.buffers[name].nbytes < size:
+        _thread.buffers[name] = aligned_bytes(size)
+        for key in [key for key in views if key[0] == name]:
+            del views[key]  # of the old buffer
+    view = views[name, shape, dtype] = _thread.buffers[name][:size].view(dtype).reshape(shape)
+    return view

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import SupportsIndex, cast
 
 from minicnn.errors import ShapeError
@@ -100,6 +100,21 @@ class Window:
         if (self.SH, self.SW) != (1, 1) or min(top, bottom, left, right) < 0:
             return None
         return Window(self.OH, self.OW, self.KH, self.KW, 1, 1, top, bottom, left, right, self.H, self.W)
+
+    def part(self, places: slice) -> tuple[slice, Window]:
+        """Return the rows of the image that some rows of places look at, and their window over these rows.
+
+        Examples
+        --------
+        >>> rows, part = window("conv2d", (8, 8), kernel=3, stride=1, padding=1).part(slice(4, 8))
+        >>> rows, part.H, part.top, part.bottom, part.OH
+        (slice(3, 8, None), 5, 0, 1, 4)
+        """
+        first = places.start * self.SH - self.top
+        last = (places.stop - 1) * self.SH - self.top + self.KH
+        rows = slice(max(first, 0), min(last, self.H))
+        padding = {"top": max(-first, 0), "bottom": max(last - self.H, 0)}
+        return rows, replace(self, H=rows.stop - rows.start, OH=places.stop - places.start, **padding)
 
     def rows_met(self, i: int) -> tuple[slice, slice]:
         """Places p whose row i lies in the image, not in the padding, and the rows of the image they meet."""

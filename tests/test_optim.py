@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from minicnn import Tensor, UsageError, nn, optim
 from minicnn.errors import CheckpointError
+from op_runs import threads
 
 
 def parameter(*values: float) -> nn.Parameter:
@@ -353,3 +354,31 @@ def test_a_lone_parameter_is_one_parameter():
 def test_what_cannot_be_trained_is_refused(other):
     with pytest.raises(UsageError, match=r"SGD: expected parameters to train, got (ndarray|Tensor)"):
         optim.SGD(other, lr=0.1)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_pieces_of_parameters_give_the_same_bits(nesterov, rng):
+    """Large ones are moved piece by piece, on several threads; the arithmetic is that of the formula."""
+    shapes = [(3, 3, 70, 300), (1, 1, 5, 7), (1_100_000,), ()]
+    starts = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+    starts.append(np.asfortranarray(rng.standard_normal((900, 800)).astype(np.float32)))  # cannot be cut
+    gradients = [[rng.standard_normal(w.shape).astype(np.float32) for w in starts] for _ in range(3)]
+    results = []
+    for count in (1, 2, 3):
+        with threads(count):
+            parameters = [nn.Parameter(w.copy(order="K")) for w in starts]
+            sgd = optim.SGD(parameters, lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=nesterov)
+            for step in gradients:
+                for parameter, g in zip(parameters, step, strict=True):
+                    parameter.grad = g
+                sgd.step()
+            results.append([parameter.data for parameter in parameters])
+    for place, start in enumerate(starts):
+        w, v = start.copy(), np.zeros_like(start)
+        for step in gradients:
+            d = np.float32(0.01) * w + step[place]
+            v = np.float32(0.9) * v + d
+            w = w - np.float32(0.1) * (d + np.float32(0.9) * v if nesterov else v)
+        np.testing.assert_allclose(results[0][place], w, rtol=1e-5, atol=1e-6)
+        for other in results[1:]:
+            np.testing.assert_array_equal(other[place], results[0][place])

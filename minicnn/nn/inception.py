@@ -23,7 +23,7 @@ from minicnn import functional as F
 from minicnn.nn.layers import Activation, Conv2d, MaxPool2d
 from minicnn.nn.module import Module
 from minicnn.random import checked_generator
-from minicnn.tensor import Tensor
+from minicnn.tensor import Tensor, fusion_enabled
 
 
 class Inception(Module):
@@ -66,6 +66,7 @@ class Inception(Module):
     ) -> None:
         super().__init__()
         rng = checked_generator(rng)
+        self.activation = activation
         self.conv1x1 = Conv2d(in_channels, c1x1, 1, activation=activation, rng=rng)
         self.conv3x3_reduce = Conv2d(in_channels, c3x3_reduce, 1, activation=activation, rng=rng)
         self.conv3x3 = Conv2d(c3x3_reduce, c3x3, 3, padding=1, activation=activation, rng=rng)
@@ -77,6 +78,8 @@ class Inception(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, H, W, C) to (N, H, W, out_channels)."""
+        if fusion_enabled() and self.activation == "relu":
+            return F.inception(x, *self.parameters())  # in the order of their definition, as above
         branches = [
             self.conv1x1(x),
             self.conv3x3(self.conv3x3_reduce(x)),

@@ -20,12 +20,21 @@ References
 Squire, Trapp, "Using complex variables to estimate derivatives of real functions", 1998.
 """
 
-from minicnn.op_cases import channels, convolution, elementwise, pooling, products, reductions, shaping
+from minicnn.op_cases import (
+    channels,
+    convolution,
+    elementwise,
+    inception,
+    pooling,
+    products,
+    reductions,
+    shaping,
+)
 from minicnn.op_cases.case import ErrorCase, OpCase, Sample
 
 CASES: dict[str, OpCase] = {
     case.name: case
-    for family in (convolution, pooling, channels, products, elementwise, reductions, shaping)
+    for family in (convolution, inception, pooling, channels, products, elementwise, reductions, shaping)
     for case in family.CASES
 }
 

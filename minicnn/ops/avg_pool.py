@@ -22,7 +22,8 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn.backend import Array, array_module
-from minicnn.ops.conv import pad
+from minicnn.buffers import empty
+from minicnn.ops.im2col import pad
 from minicnn.ops.max_pool import pooling_window
 from minicnn.parallel import Tile, batch_tiles, run_tiles, scratch
 from minicnn.shapes import Padding, Size, Window
@@ -41,7 +42,7 @@ class AvgPool2d(Function):
     def forward(self, x: Array) -> Array:
         """Return y; saves nothing, the gradient does not depend on x."""
         (N, _, _, C), w = x.shape, self.window
-        y = array_module(x).empty((N, w.OH, w.OW, C), x.dtype)
+        y = empty((N, w.OH, w.OW, C), x)
         count = self._count(x)
 
         def forward_tile(index: int, tile: Tile) -> None:
@@ -63,7 +64,7 @@ class AvgPool2d(Function):
         """Return gx."""
         w = self.window
         N, _, _, C = gy.shape
-        gx = array_module(gy).empty((N, w.H, w.W, C), gy.dtype)
+        gx = empty((N, w.H, w.W, C), gy)
         count = self._count(gy)
 
         def backward_tile(index: int, tile: Tile) -> None:

@@ -35,11 +35,19 @@ Derivation: docs/ops/conv2d.md.
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
+import numpy as np
+
 from minicnn.backend import Array, array_module
+from minicnn.buffers import empty
 from minicnn.errors import ShapeError
-from minicnn.parallel import Tile, batch_tiles, run_tiles, scratch
+from minicnn.ops import winograd
+from minicnn.ops.im2col import col2im, group_weights, im2col, split_groups, turn_weights
+from minicnn.ops.winograd import WinogradKernel
+from minicnn.parallel import Tile, batch_tiles, run_tiles, scratch, sum_of_tiles
 from minicnn.shapes import Padding, Size, Window, check_image_batch, integer, window
-from minicnn.tensor import Function, Tensor, check_tensor
+from minicnn.tensor import Function, Tensor, check_tensor, winograd_enabled
 
 
 class Conv2d(Function):
@@ -52,54 +60,58 @@ class Conv2d(Function):
         self.groups = groups
 
     def forward(self, x: Array, w: Array, b: Array | None = None) -> Array:
-        """Return y; saves x and w (the columns are made again in backward: they are KH*KW times larger)."""
-        self.save(x, w)
-        N, CO = x.shape[0], w.shape[3]
-        y = array_module(x).empty((N, self.window.OH, self.window.OW, CO), x.dtype)
-        weights = group_weights(w, self.groups)  # (G, KH*KW*CI/G, CO/G)
+        """Return y; saves x and the kernel, not the columns, which are KH*KW times larger."""
+        kernel = convolution_kernel(w, self.window, self.groups, len(x))
+        y = empty((len(x), self.window.OH, self.window.OW, w.shape[3]), x)
 
         def forward_tile(index: int, tile: Tile) -> None:
-            y_tile = y[tile]
-            convolve_tile(x[tile], weights, self.window, out=y_tile)
+            kernel.convolve(x[tile], out=y[tile])
+            finish(y[tile])
+
+        def forward_rows(index: int, rows: Tile) -> None:  # of the only image
+            seen, part = self.window.part(rows)
+            kernel.convolve(x[:, seen], out=y[:, rows], window=part)
+            finish(y[:, rows])
+
+        def finish(y_tile: Array) -> None:
             if b is not None:
                 y_tile += b
             self.finish_tile(y_tile)
 
-        run_tiles(forward_tile, self._tiles(x, w))
+        if len(x) == 1:
+            bytes_per_row = kernel.bytes_per_image // self.window.OH
+            run_tiles(forward_rows, batch_tiles(self.window.OH, bytes_per_row, x))
+        else:
+            run_tiles(forward_tile, batch_tiles(len(x), kernel.bytes_per_image, x))
+        self.save(x, kernel)
         return y
 
     def backward(self, gy: Array) -> tuple[Array | None, ...]:
         """Return gx, gw and, if there is a bias, gb."""
-        x, w = self.saved[:2]
-        xp = array_module(x)
+        x, kernel = self.saved[:2]
         wants_gx, wants_gw = self.needs_gradient[:2]
         wants_gb = len(self.needs_gradient) == 3 and self.needs_gradient[2]
-        weights = group_weights(w, self.groups)  # (G, K, CO/G) with K = KH*KW*CI/G
-        around = self.window.of_input_gradient() if wants_gx else None
-        turned = turn_weights(w, self.groups) if around else None  # (G, KH*KW*CO/G, CI/G)
-        tiles = self._tiles(x, w)
-        gx = xp.empty(x.shape, x.dtype) if wants_gx else None
-        gw_parts = xp.empty((len(tiles), *weights.shape), w.dtype) if wants_gw else None
-        gb_parts = xp.empty((len(tiles), w.shape[3]), w.dtype) if wants_gb else None
+        tiles = batch_tiles(len(x), kernel.bytes_per_image, x)
+        if wants_gx:
+            kernel.prepare_input_gradient()
+        gx = empty(x.shape, x) if wants_gx else None
+        gw_parts = empty((len(tiles), *kernel.gradient_shape), x) if wants_gw else None
+        gb_parts = empty((len(tiles), gy.shape[3]), x) if wants_gb else None
 
         def backward_tile(index: int, tile: Tile) -> None:
             gy_tile = self.start_tile(gy[tile], tile)  # (n, OH, OW, CO)
-            gy_rows = split_groups(gy_tile, self.groups)  # (G, n*OH*OW, CO/G)
             if gb_parts is not None:
                 sum_rows(gy_tile, out=gb_parts[index])
-            if gw_parts is not None:
-                cols = im2col(x[tile], self.window, self.groups)  # (G, n*OH*OW, K)
-                xp.matmul(cols.transpose(0, 2, 1), gy_rows, out=gw_parts[index])
-            if gx is not None and around is not None and turned is not None:
-                convolve_tile(gy_tile, turned, around, out=gx[tile])
-            elif gx is not None:
-                gcols = scratch("columns", (*gy_rows.shape[:2], weights.shape[1]), x)
-                xp.matmul(gy_rows, weights.transpose(0, 2, 1), out=gcols)  # (G, n*OH*OW, K)
-                col2im(gcols, self.window, out=gx[tile])
+            kernel.gradients(
+                x[tile],
+                gy_tile,
+                gx=None if gx is None else gx[tile],
+                gw=None if gw_parts is None else gw_parts[index],
+            )
 
         run_tiles(backward_tile, tiles)
-        gw = ungroup_weights(gw_parts.sum(axis=0), w.shape) if gw_parts is not None else None
-        gb = gb_parts.sum(axis=0) if gb_parts is not None else None
+        gw = kernel.weight_gradient(sum_of_tiles(gw_parts)) if gw_parts is not None else None
+        gb = sum_of_tiles(gb_parts) if gb_parts is not None else None
         return (gx, gw, gb)[: len(self.needs_gradient)]
 
     def finish_tile(self, y_tile: Array) -> None:
@@ -109,102 +121,97 @@ class Conv2d(Function):
         """Where a fused op turns the gradient of its own output into that of the convolution's."""
         return gy_tile
 
-    def _tiles(self, x: Array, w: Array) -> list[Tile]:
-        patches = self.window.OH * self.window.OW
-        columns = 0 if self.window.is_pointwise else patches * w.shape[0] * w.shape[1] * x.shape[3]
-        return batch_tiles(len(x), (columns + patches * (x.shape[3] + w.shape[3])) * x.dtype.itemsize, x)
+
+ConvolutionKernel: TypeAlias = "Im2colKernel | WinogradKernel"
+
+
+def convolution_kernel(w: Array, window: Window, groups: int, images: int) -> ConvolutionKernel:
+    """Make filters ready to be convolved with `images` images, by im2col or, where it pays, by Winograd.
+
+    Winograd's algorithm has fewer multiplications and larger rounding errors (docs/ops/winograd.md). So it is
+    for float32 only, never for gradient checks, and can be switched off: `minicnn.no_winograd`.
+    """
+    if (
+        winograd_enabled()
+        and w.dtype == np.float32
+        and array_module(w) is np
+        and winograd.fits(window, groups)
+    ):
+        CI, CO = w.shape[2:]
+        tiles = batch_tiles(images, winograd.bytes_per_image(window, CI, CO, w.itemsize))
+        if winograd.pays(window, CI, images, len(tiles)):
+            return WinogradKernel(w, window)
+    return Im2colKernel(w, window, groups)
 
 
 # ---- on one tile of n images ------------------------------------------------------------------------
 
 
-def convolve_tile(x: Array, weights: Array, window: Window, out: Array) -> None:
-    """Write the convolution of x (n, H, W, CI) with weights (G, K, CO/G) into out (n, OH, OW, CO)."""
-    cols = im2col(x, window, len(weights))  # (G, n*OH*OW, K)
-    array_module(x).matmul(cols, weights, out=split_groups(out, len(weights)))
+class Im2colKernel:
+    """A bank of filters, ready to be convolved with one tile of images after the other.
 
+    Parameters
+    ----------
+    w : array of shape (KH, KW, CI // groups, CO)
+        The filters.
+    window : Window
+        The geometry of the convolution.
+    groups : int
+        Number of parts of the channels, G.
 
-def im2col(x: Array, window: Window, groups: int = 1) -> Array:
-    """Lay out the patches of x (n, H, W, CI) as rows: (G, n*OH*OW, KH*KW*CI/G).
-
-    One copy out of a strided view: element (g, n, p, q, i, j, c) of the view is
-    x_pad[n, p*SH + i, q*SW + j, g*CI/G + c], so consecutive windows overlap in memory.
+    Attributes
+    ----------
+    weights : array of shape (G, K, CO/G)
+        The filters as the matrices that the columns are multiplied with.
+    bytes_per_image : int
+        Memory that the temporary arrays for one image take.
     """
-    n, _, _, CI = x.shape
-    if window.is_pointwise:
-        return split_groups(x, groups)
-    padded = pad(x, window)
-    image, row, pixel, channel = padded.strides
-    patches = array_module(x).lib.stride_tricks.as_strided(
-        padded,
-        (groups, n, window.OH, window.OW, window.KH, window.KW, CI // groups),
-        (CI // groups * channel, image, row * window.SH, pixel * window.SW, row, pixel, channel),
-    )
-    cols = scratch("columns", patches.shape, x)
-    cols[...] = patches
-    return cols.reshape(groups, n * window.OH * window.OW, -1)
 
+    def __init__(self, w: Array, window: Window, groups: int = 1) -> None:
+        KH, KW, CIG, CO = w.shape
+        self.window = window
+        self.shape = w.shape
+        self.weights = group_weights(w, groups)
+        self.gradient_shape = self.weights.shape
+        self.turned_window = window.of_input_gradient()
+        self.turned: Array | None = None
+        patches = window.OH * window.OW
+        columns = 0 if window.is_pointwise else patches * KH * KW * CIG * groups
+        self.bytes_per_image = (columns + patches * (CIG * groups + CO)) * w.dtype.itemsize
 
-def col2im(gcols: Array, window: Window, out: Array) -> None:
-    """Transpose of `im2col`: add every entry of every patch to the pixel it was copied from.
+    def convolve(self, x: Array, out: Array, window: Window | None = None) -> None:
+        """Write the convolution of x (n, H, W, CI) into out (n, OH, OW, CO), by `window` or its own."""
+        cols = im2col(x, window or self.window, len(self.weights))  # (G, n*OH*OW, K)
+        array_module(x).matmul(cols, self.weights, out=split_groups(out, len(self.weights)))
 
-    gcols (G, n*OH*OW, KH*KW*CI/G), out (n, H, W, CI). For one kernel element (i, j) the OH x OW pixels
-    are distinct, so a whole slice is added at once; the overlaps are between different (i, j).
-    """
-    groups = len(gcols)
-    n, _, _, CI = out.shape
-    patches = gcols.reshape(groups, n, window.OH, window.OW, window.KH, window.KW, CI // groups)
-    gpadded = scratch("padded", (n, window.PH, window.PW, CI), out)
-    gpadded[...] = 0
-    by_group = gpadded.reshape(n, window.PH, window.PW, groups, CI // groups)
-    for i in range(window.KH):
-        for j in range(window.KW):
-            rows, columns = window.taps(i, j)
-            by_group[:, rows, columns] += patches[:, :, :, :, i, j].transpose(1, 2, 3, 0, 4)
-    rows, columns = window.image
-    out[...] = gpadded[:, rows, columns]
+    def prepare_input_gradient(self) -> None:
+        """Turn the filters, where the gradient of x is a convolution with them."""
+        if self.turned_window is not None:
+            self.turned = turn_weights(self.weights, self.shape)
 
+    def gradients(self, x: Array, gy: Array, gx: Array | None, gw: Array | None) -> None:
+        """Write the gradients, given x (n, H, W, CI) and gy (n, OH, OW, CO), into gx and gw where wanted.
 
-def pad(x: Array, window: Window) -> Array:
-    """Surround x (n, H, W, C) with zeros: (n, PH, PW, C)."""
-    if not window.is_padded:
-        return x
-    n, _, _, C = x.shape
-    padded = scratch("padded", (n, window.PH, window.PW, C), x)
-    rows, columns = window.image
-    padded[:, : rows.start] = 0
-    padded[:, rows.stop :] = 0
-    padded[:, rows, : columns.start] = 0
-    padded[:, rows, columns.stop :] = 0
-    padded[:, rows, columns] = x
-    return padded
+        gx has the shape of x, gw that of `weights`.
+        """
+        xp = array_module(x)
+        gy_rows = split_groups(gy, len(self.weights))  # (G, n*OH*OW, CO/G)
+        if gw is not None:
+            cols = im2col(x, self.window, len(self.weights))  # (G, n*OH*OW, K)
+            xp.matmul(cols.transpose(0, 2, 1), gy_rows, out=gw)
+        if gx is None:
+            return
+        if self.turned_window is not None and self.turned is not None:
+            gcols = im2col(gy, self.turned_window, len(self.weights))  # (G, n*H*W, KH*KW*CO/G)
+            xp.matmul(gcols, self.turned, out=split_groups(gx, len(self.weights)))
+        else:
+            gcols = scratch("columns", (*gy_rows.shape[:2], self.weights.shape[1]), x)
+            xp.matmul(gy_rows, self.weights.transpose(0, 2, 1), out=gcols)  # (G, n*OH*OW, K)
+            col2im(gcols, self.window, out=gx)
 
-
-def split_groups(x: Array, groups: int) -> Array:
-    """View (n, OH, OW, C) as (G, n*OH*OW, C/G)."""
-    n, OH, OW, C = x.shape
-    return x.reshape(n * OH * OW, groups, C // groups).transpose(1, 0, 2)
-
-
-def group_weights(w: Array, groups: int) -> Array:
-    """View weights (KH, KW, CI/G, CO) as (G, KH*KW*CI/G, CO/G)."""
-    KH, KW, CIG, CO = w.shape
-    return w.reshape(KH * KW * CIG, groups, CO // groups).transpose(1, 0, 2)
-
-
-def turn_weights(w: Array, groups: int) -> Array:
-    """Turn the kernel by 180 degrees and exchange its channels.
-
-    w (KH, KW, CI/G, CO) becomes (G, KH*KW*CO/G, CI/G).
-    """
-    KH, KW, CIG, CO = w.shape
-    by_group = w[::-1, ::-1].reshape(KH, KW, CIG, groups, CO // groups)
-    return by_group.transpose(3, 0, 1, 4, 2).reshape(groups, KH * KW * (CO // groups), CIG)
-
-
-def ungroup_weights(grouped: Array, shape: tuple[int, ...]) -> Array:
-    """Inverse of `group_weights`."""
-    return grouped.transpose(1, 0, 2).reshape(shape)
+    def weight_gradient(self, grouped: Array) -> Array:
+        """Bring the sum of all tiles' gw into the shape of w."""
+        return grouped.transpose(1, 0, 2).reshape(self.shape)
 
 
 def sum_rows(x: Array, out: Array) -> None:

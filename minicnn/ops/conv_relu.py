@@ -5,7 +5,7 @@
                                              from which gx, gw and gb follow as in conv.py
 
 What is saved is y instead of the convolution's output: y > 0 exactly where that was > 0. Layers use
-this op in training; `minicnn.tensor.composed` makes them use the two separate ops.
+this op; `minicnn.composed` makes them use the two separate ops.
 
 Derivation: docs/ops/conv2d.md and docs/ops/relu.md.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from minicnn.backend import Array, array_module
 from minicnn.ops.conv import Conv2d, check_conv2d
+from minicnn.ops.relu import relu_gradient
 from minicnn.parallel import Tile, scratch
 from minicnn.shapes import Padding, Size
 from minicnn.tensor import Tensor
@@ -25,7 +26,7 @@ class Conv2dReLU(Conv2d):
     name = "conv2d_relu"
 
     def forward(self, x: Array, w: Array, b: Array | None = None) -> Array:
-        """Return y; saves x, w and y."""
+        """Return y; saves x, the kernel and y."""
         y = super().forward(x, w, b)
         self.save(*self.saved, y)
         return y
@@ -36,9 +37,8 @@ class Conv2dReLU(Conv2d):
 
     def start_tile(self, gy_tile: Array, tile: Tile) -> Array:
         """Let the gradient through where the output is positive."""
-        y_tile = self.saved[2][tile]
         gz = scratch("masked gradient", gy_tile.shape, gy_tile)
-        array_module(gz).multiply(gy_tile, y_tile > 0, out=gz)
+        relu_gradient(gy_tile, self.saved[2][tile], out=gz)
         return gz
 
     def branches(self) -> Array:

@@ -19,6 +19,7 @@ Derivation: docs/ops/linear.md.
 from __future__ import annotations
 
 from minicnn.backend import Array, array_module
+from minicnn.buffers import empty
 from minicnn.errors import ShapeError
 from minicnn.ops.conv import sum_rows
 from minicnn.parallel import batch_tiles, run_tiles
@@ -55,7 +56,7 @@ def tiled_product(a: Array, b: Array) -> Array:
     """Compute a @ b, (M, K) @ (K, N), in tiles of rows of a or columns of b, whichever are more."""
     xp = array_module(a)
     (M, K), N = a.shape, b.shape[1]
-    product = xp.empty((M, N), a.dtype)
+    product = empty((M, N), a)
     if M >= N:
         tiles = batch_tiles(M, (K + N) * a.dtype.itemsize, a)
         run_tiles(lambda _, rows: xp.matmul(a[rows], b, out=product[rows]), tiles)

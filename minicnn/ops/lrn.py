@@ -11,10 +11,13 @@ the window of c: s = x^2 @ B. So its gradient is a product with the transposed b
 window of an even size round, as it must:
 
     dy_c / dx_c  directly:       u_c^-beta
-    dy_c / du_c:                 -beta * x_c * u_c^(-beta-1)  =  -beta * y_c / u_c
+    dy_c / du_c:                 -beta * x_c * u_c^(-beta-1)
     du_c / dx_d:                 2 * alpha/size * x_d  where d lies in the window of c
 
-    gx = gy * u^-beta  -  2 * alpha * beta / size * x * ((gy * y / u) @ B^T)
+    gx = gy * f  -  2 * alpha * beta / size * x * ((gy * x * f / u) @ B^T)      with f = u^-beta
+
+The band is mostly zeros, so the product is done for a block of channels at a time, with those rows of the
+band only that the block can see.
 
 Derivation: docs/ops/local_response_norm.md.
 """
@@ -22,10 +25,13 @@ Derivation: docs/ops/local_response_norm.md.
 from __future__ import annotations
 
 from minicnn.backend import Array, array_module
+from minicnn.buffers import empty
 from minicnn.errors import ShapeError
 from minicnn.parallel import Tile, batch_tiles, run_tiles, scratch
 from minicnn.shapes import integer
 from minicnn.tensor import Function, Tensor, check_tensor
+
+BLOCK = 64  # channels; with fewer, products become too narrow to be fast
 
 
 class LocalResponseNorm(Function):
@@ -40,46 +46,49 @@ class LocalResponseNorm(Function):
         self.k = k
 
     def forward(self, x: Array) -> Array:
-        """Return y; saves x, u and y."""
+        """Return y; saves x and u."""
         xp = array_module(x)
-        band = self._band(x)  # (C, C)
-        u = xp.empty(x.shape, x.dtype)
-        y = xp.empty(x.shape, x.dtype)
+        band = (self.alpha / self.size * self._band(x)).astype(x.dtype)
+        u, y = empty(x.shape, x), empty(x.shape, x)
+
+        x_pixels, u_pixels, y_pixels = pixels(x), pixels(u), pixels(y)
 
         def forward_tile(index: int, tile: Tile) -> None:
-            squares = scratch("squares", x[tile].shape, x)
-            xp.multiply(x[tile], x[tile], out=squares)
-            xp.matmul(squares, band, out=u[tile])
-            u[tile] *= self.alpha / self.size
-            u[tile] += self.k
-            inverse_power(u[tile], self.beta, out=y[tile])
-            y[tile] *= x[tile]
+            x_tile, u_tile, y_tile = x_pixels[tile], u_pixels[tile], y_pixels[tile]
+            squares = scratch("squares", x_tile.shape, x)
+            xp.multiply(x_tile, x_tile, out=squares)
+            multiply_band(squares, band, out=u_tile)
+            u_tile += self.k
+            inverse_power(u_tile, self.beta, out=y_tile)
+            y_tile *= x_tile
 
-        run_tiles(forward_tile, self._tiles(x))
-        self.save(x, u, y)
+        run_tiles(forward_tile, tiles_of_pixels(x))
+        self.save(x, u)
         return y
 
     def backward(self, gy: Array) -> tuple[Array]:
         """Return gx."""
-        x, u, y = self.saved
+        x, u = self.saved
         xp = array_module(x)
-        transposed = self._band(x).T
-        gx = xp.empty(x.shape, x.dtype)
+        band = (-2 * self.alpha * self.beta / self.size * self._band(x).T).astype(x.dtype)
+        gx = empty(x.shape, x)
+        x_pixels, u_pixels, gy_pixels, gx_pixels = pixels(x), pixels(u), pixels(gy), pixels(gx)
 
         def backward_tile(index: int, tile: Tile) -> None:
-            gx_tile = gx[tile]
-            gu = scratch("gu", gx_tile.shape, x)  # gy * y / u; the factor -beta is applied further down
-            xp.multiply(gy[tile], y[tile], out=gu)
-            gu /= u[tile]
+            x_tile, u_tile, gx_tile = x_pixels[tile], u_pixels[tile], gx_pixels[tile]
+            gu = scratch(
+                "gu", gx_tile.shape, x
+            )  # gradient of u, but for the factor -beta, which is in the band
             through_windows = scratch("through windows", gx_tile.shape, x)
-            xp.matmul(gu, transposed, out=through_windows)
-            through_windows *= x[tile]
-            through_windows *= 2 * self.alpha * self.beta / self.size
-            inverse_power(u[tile], self.beta, out=gx_tile)
-            gx_tile *= gy[tile]
-            gx_tile -= through_windows
+            inverse_power(u_tile, self.beta, out=gx_tile)
+            gx_tile *= gy_pixels[tile]  # gy * f
+            xp.multiply(gx_tile, x_tile, out=gu)
+            gu /= u_tile
+            multiply_band(gu, band, out=through_windows)
+            through_windows *= x_tile
+            gx_tile += through_windows
 
-        run_tiles(backward_tile, self._tiles(x))
+        run_tiles(backward_tile, tiles_of_pixels(x))
         return (gx,)
 
     def _band(self, like: Array) -> Array:
@@ -87,10 +96,28 @@ class LocalResponseNorm(Function):
         xp = array_module(like)
         channel = xp.arange(like.shape[-1])
         offset = channel[:, None] - channel[None, :]
-        return ((offset >= -(self.size // 2)) & (offset <= (self.size - 1) // 2)).astype(like.dtype)
+        return (offset >= -(self.size // 2)) & (offset <= (self.size - 1) // 2)
 
-    def _tiles(self, x: Array) -> list[Tile]:
-        return batch_tiles(len(x), 4 * x[0].size * x.dtype.itemsize, x)
+
+def pixels(x: Array) -> Array:
+    """View (N, ..., C) as (pixels, C)."""
+    return x.reshape(-1, x.shape[-1])
+
+
+def tiles_of_pixels(x: Array) -> list[Tile]:
+    """Cut the pixels of x (N, ..., C) into tiles; no pixel needs another."""
+    return batch_tiles(pixels(x).shape[0], 4 * x.shape[-1] * x.dtype.itemsize, x)
+
+
+def multiply_band(x: Array, band: Array, out: Array) -> None:
+    """Write x @ band into out, both (n, C), for a band (C, C) that is zero far from its diagonal."""
+    xp = array_module(x)
+    C = len(band)
+    reach = int(xp.abs(xp.subtract(*xp.nonzero(band))).max())
+    for start in range(0, C, BLOCK):
+        block = slice(start, start + BLOCK)
+        seen = slice(max(0, start - reach), start + BLOCK + reach)
+        xp.matmul(x[:, seen], band[seen, block], out=out[:, block])
 
 
 def inverse_power(u: Array, beta: float, out: Array) -> None:

@@ -23,9 +23,12 @@ Derivation: docs/ops/max_pool2d.md.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from minicnn.backend import Array, array_module
+from minicnn.buffers import empty
 from minicnn.errors import ShapeError
 from minicnn.parallel import Tile, batch_tiles, run_tiles, scratch
 from minicnn.shapes import Padding, Size, Window, check_image_batch, window
@@ -44,63 +47,96 @@ class MaxPool2d(Function):
 
     def __init__(self, window: Window) -> None:
         self.window = window
-        self.rows_met = [window.rows_met(i) for i in range(window.KH)]
-        self.columns_met = [window.columns_met(j) for j in range(window.KW)]
+        self.kernel = MaxPoolKernel(window)
 
     def forward(self, x: Array) -> Array:
         """Return y; saves for both passes which place won (nothing if no backward pass will come)."""
-        xp = array_module(x)
-        (N, H, _, C), w = x.shape, self.window
-        y = xp.empty((N, w.OH, w.OW, C), x.dtype)
-        along_rows = along_columns = None
-        if self.is_recorded:
-            along_rows = xp.empty((N, H, w.OW, C), place_dtype(w.KW))
-            along_columns = xp.empty((N, w.OH, w.OW, C), place_dtype(w.KH))
-        self.save(along_rows, along_columns)
+        (N, _, _, C), w = x.shape, self.window
+        y = empty((N, w.OH, w.OW, C), x)
+        winners = self.kernel.empty_winners(x) if self.is_recorded else None
+        self.save(*(winners or (None, None)))
 
         def forward_tile(index: int, tile: Tile) -> None:
-            row_maxima = scratch("row maxima", (tile.stop - tile.start, H, w.OW, C), x)
-            winners = None if along_rows is None else along_rows[tile]
-            maximum_along(COLUMNS, self.columns_met, x[tile], row_maxima, winners)
-            winners = None if along_columns is None else along_columns[tile]
-            maximum_along(ROWS, self.rows_met, row_maxima, y[tile], winners)
+            self.kernel.maximum(x[tile], y[tile], None if winners is None else winners.of(tile))
 
-        run_tiles(forward_tile, self._tiles(x))
+        run_tiles(forward_tile, batch_tiles(N, self.kernel.bytes_per_image(x), x))
         return y
 
     def backward(self, gy: Array) -> tuple[Array]:
         """Return gx."""
-        along_rows, along_columns = self.saved
-        w = self.window
-        N, _, _, C = gy.shape
-        gx = array_module(gy).empty((N, w.H, w.W, C), gy.dtype)
+        winners = Winners(*self.saved)
+        (N, _, _, C), w = gy.shape, self.window
+        gx = empty((N, w.H, w.W, C), gy)
 
         def backward_tile(index: int, tile: Tile) -> None:
-            row_gradients = scratch("row gradients", (tile.stop - tile.start, w.H, w.OW, C), gy)
-            give_to_winners(ROWS, self.rows_met, gy[tile], along_columns[tile], row_gradients)
-            give_to_winners(COLUMNS, self.columns_met, row_gradients, along_rows[tile], gx[tile])
+            gx[tile] = 0
+            self.kernel.add_to_winners(gy[tile], winners.of(tile), gx[tile])
 
-        run_tiles(backward_tile, self._tiles(gx))
+        run_tiles(backward_tile, batch_tiles(N, self.kernel.bytes_per_image(gx), gx))
         return (gx,)
 
     def branches(self) -> Array | None:
         """Return for each window the place of its winner, as row * KW + column."""
-        along_rows, along_columns = self.saved
-        if along_rows is None:
-            return None
-        xp = array_module(along_rows)
-        w = self.window
-        row = along_columns.astype(np.int64)
-        row_of_image = row + xp.arange(w.OH).reshape(1, -1, 1, 1) * w.SH - w.top
-        column = xp.take_along_axis(along_rows, row_of_image.clip(0, w.H - 1), axis=1)
-        return row * w.KW + column
-
-    def _tiles(self, x: Array) -> list[Tile]:
-        w = self.window
-        return batch_tiles(len(x), 3 * w.H * w.W * x.shape[3] * x.dtype.itemsize, x)
+        winners = Winners(*self.saved)
+        return None if winners.along_rows is None else self.kernel.places(winners)
 
 
 # ---- on one tile of n images ------------------------------------------------------------------------
+
+
+class Winners(NamedTuple):
+    """Which place of its window won, in each of the two passes."""
+
+    along_rows: Array  # (N, H, OW, C)
+    along_columns: Array  # (N, OH, OW, C)
+
+    def of(self, tile: Tile) -> Winners:
+        """Winners of some images."""
+        return Winners(self.along_rows[tile], self.along_columns[tile])
+
+
+class MaxPoolKernel:
+    """Max pooling with one geometry, of one tile of images after the other."""
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self.rows_met = [window.rows_met(i) for i in range(window.KH)]
+        self.columns_met = [window.columns_met(j) for j in range(window.KW)]
+
+    def bytes_per_image(self, x: Array) -> int:
+        """Memory that one image of the size of x's takes on its way."""
+        return 3 * self.window.H * self.window.W * x.shape[3] * x.dtype.itemsize
+
+    def empty_winners(self, x: Array) -> Winners:
+        """Room for the winners of x (N, H, W, C)."""
+        (N, H, _, C), w = x.shape, self.window
+        return Winners(
+            empty((N, H, w.OW, C), x, place_dtype(w.KW)), empty((N, w.OH, w.OW, C), x, place_dtype(w.KH))
+        )
+
+    def maximum(self, x: Array, out: Array, winners: Winners | None) -> None:
+        """Write the maxima of x (n, H, W, C) into out (n, OH, OW, C), and if wanted their places."""
+        n, H, _, C = x.shape
+        along_rows, along_columns = winners or (None, None)
+        row_maxima = scratch("row maxima", (n, H, self.window.OW, C), x)
+        maximum_along(COLUMNS, self.columns_met, x, row_maxima, along_rows)
+        maximum_along(ROWS, self.rows_met, row_maxima, out, along_columns)
+
+    def add_to_winners(self, gy: Array, winners: Winners, gx: Array) -> None:
+        """Add gy (n, OH, OW, C) to gx (n, H, W, C) at the pixels that won."""
+        n, H, _, C = gx.shape
+        row_gradients = scratch("row gradients", (n, H, self.window.OW, C), gy)
+        row_gradients[...] = 0
+        add_along(ROWS, self.rows_met, gy, winners.along_columns, row_gradients)
+        add_along(COLUMNS, self.columns_met, row_gradients, winners.along_rows, gx)
+
+    def places(self, winners: Winners) -> Array:
+        """Return for each window the place of its winner, as row * KW + column."""
+        xp, w = array_module(winners.along_rows), self.window
+        row = winners.along_columns.astype(np.int64)
+        row_of_image = row + xp.arange(w.OH).reshape(1, -1, 1, 1) * w.SH - w.top
+        column = xp.take_along_axis(winners.along_rows, row_of_image.clip(0, w.H - 1), axis=1)
+        return row * w.KW + column
 
 
 def maximum_along(axis: int, met: list[Met], x: Array, out: Array, winners: Array | None) -> None:
@@ -110,32 +146,34 @@ def maximum_along(axis: int, met: list[Met], x: Array, out: Array, winners: Arra
     the number to its own, and numbers only grow. So of equal ones the first has won.
     """
     xp = array_module(x)
-    out[...] = -np.inf
+    (outputs, pixels), *others = met
+    out[along(axis, outputs)] = x[along(axis, pixels)]
+    for beyond in (slice(0, outputs.start), slice(outputs.stop, None)):
+        out[along(axis, beyond)] = -np.inf  # place 0 falls on the padding, which never wins
     if winners is not None:
         winners[...] = 0
-    for place, (outputs, pixels) in enumerate(met):
-        candidates = x[along(axis, pixels)]
-        best = out[along(axis, outputs)]
-        if place == 0:
-            best[...] = candidates
-            continue
+    for place, (outputs, pixels) in enumerate(others, start=1):
+        candidates, best = x[along(axis, pixels)], out[along(axis, outputs)]
         if winners is not None:
+            number = winners[along(axis, outputs)]
             greater = scratch("greater", best.shape, x, np.bool_)
             xp.greater(candidates, best, out=greater)
-            number = winners[along(axis, outputs)]
-            xp.maximum(number, xp.multiply(greater, place, dtype=winners.dtype), out=number)
+            raised = scratch("raised", best.shape, x, winners.dtype)
+            xp.multiply(greater, place, out=raised, dtype=winners.dtype)
+            xp.maximum(number, raised, out=number)
         xp.maximum(best, candidates, out=best)
 
 
-def give_to_winners(axis: int, met: list[Met], gy: Array, winners: Array, out: Array) -> None:
-    """Write into `out` the sum of gy over the one-dimensional windows along `axis` that each pixel won."""
+def add_along(axis: int, met: list[Met], gy: Array, winners: Array, gx: Array) -> None:
+    """Add gy to gx at the pixels that won the one-dimensional windows along `axis`."""
     xp = array_module(gy)
-    out[...] = 0
     for place, (outputs, pixels) in enumerate(met):
         at = along(axis, outputs)
+        won = scratch("won", gy[at].shape, gy, np.bool_)
         share = scratch("share", gy[at].shape, gy)
-        xp.multiply(gy[at], winners[at] == place, out=share)
-        out[along(axis, pixels)] += share
+        xp.equal(winners[at], place, out=won)
+        xp.multiply(gy[at], won, out=share)
+        gx[along(axis, pixels)] += share
 
 
 def along(axis: int, part: slice) -> tuple[slice, ...]:

@@ -10,7 +10,10 @@ Derivation: docs/ops/relu.md.
 
 from __future__ import annotations
 
+import numpy as np
+
 from minicnn.backend import Array, array_module
+from minicnn.parallel import scratch
 from minicnn.tensor import Function, Tensor
 
 
@@ -35,6 +38,13 @@ class ReLU(Function):
         """Tell which units are on."""
         (y,) = self.saved
         return y > 0
+
+
+def relu_gradient(gy: Array, y: Array, out: Array) -> None:
+    """Write gy * (y > 0), the gradient through a ReLU whose output is y, into out; out may be gy."""
+    xp = array_module(y)
+    on = scratch("on", y.shape, y, np.bool_)
+    xp.multiply(gy, xp.greater(y, 0, out=on), out=out)
 
 
 def relu(x: Tensor) -> Tensor:

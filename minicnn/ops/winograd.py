@@ -38,6 +38,7 @@ import numpy as np
 from numpy.polynomial import polynomial
 
 from minicnn.backend import Array
+from minicnn.buffers import empty
 from minicnn.parallel import Tile, batch_tiles, run_tiles, scratch
 from minicnn.shapes import Window
 
@@ -134,7 +135,7 @@ def transform_weights(w: Array) -> Array:
     """Compute U = G w G^T: w (3, 3, CI, CO) becomes (6, 6, CI, CO)."""
     _, _, CI, CO = w.shape
     taps = w.reshape(9, CI, CO).transpose(1, 0, 2)
-    U = np.empty((6, 6, CI, CO), w.dtype)
+    U = empty((6, 6, CI, CO), w)
     out = U.reshape(36, CI, CO).transpose(1, 0, 2)
 
     def transform_tile(index: int, tile: Tile) -> None:
@@ -142,6 +143,37 @@ def transform_weights(w: Array) -> Array:
 
     run_tiles(transform_tile, batch_tiles(CI, 9 * CO * w.itemsize))
     return U
+
+
+class WinogradKernel:
+    """A bank of 3x3 filters, ready to be convolved with one tile of images after the other.
+
+    The counterpart of `Im2colKernel` in conv.py, with the same attributes and methods.
+    """
+
+    def __init__(self, w: Array, window: Window) -> None:
+        self.w = w
+        self.window = window
+        self.U = transform_weights(w)
+        self.UT: Array | None = None
+        self.gradient_shape = w.shape
+        self.bytes_per_image = bytes_per_image(window, w.shape[2], w.shape[3], w.itemsize)
+
+    def convolve(self, x: Array, out: Array, window: Window | None = None) -> None:
+        """Write the convolution of x (n, H, W, CI) into out (n, OH, OW, CO), by `window` or its own."""
+        convolve_tile(x, self.U, window or self.window, out)
+
+    def prepare_input_gradient(self) -> None:
+        """Transform the weights with exchanged channels."""
+        self.UT = transform_weights(self.w.swapaxes(2, 3))
+
+    def gradients(self, x: Array, gy: Array, gx: Array | None, gw: Array | None) -> None:
+        """Write the gradients, given x (n, H, W, CI) and gy (n, OH, OW, CO), into gx and gw where wanted."""
+        differentiate_tile(x, gy, self.UT, self.window, gx, gw)
+
+    def weight_gradient(self, gw: Array) -> Array:
+        """Return the sum of all tiles' gw as it is: it has the shape of w."""
+        return gw
 
 
 # ---- on one tile of n images ------------------------------------------------------------------------

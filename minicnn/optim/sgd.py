@@ -13,14 +13,16 @@ stays the same; when it drops, this form slows down at once, the other one only 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minicnn.backend import Array
 from minicnn.errors import CheckpointError, UsageError
 from minicnn.optim.groups import make_groups
-from minicnn.parallel import scratch
+from minicnn.parallel import batch_tiles, run_tiles, scratch
 from minicnn.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -101,18 +103,30 @@ class SGD:
 
     def step(self) -> None:
         """Move every parameter that has a gradient, in place; the others are left alone."""
+        moves: list[Callable[[], None]] = []
         place = 0
         for group in self.groups:
             for parameter in group.params:
-                if parameter.grad is not None:
-                    self._move(place, parameter, group.lr * self.lr_factor, group.weight_decay)
+                if (g := parameter.grad) is not None:
+                    lr = group.lr * self.lr_factor
+                    moves += self._moves(place, parameter.data, g, lr, group.weight_decay)
                 place += 1
+        run_tiles(lambda index, tile: moves[index](), [slice(i, i + 1) for i in range(len(moves))])
 
-    def _move(self, place: int, parameter: Parameter, lr: float, weight_decay: float) -> None:
-        w, g = parameter.data, parameter.grad
+    def _moves(
+        self, place: int, w: Array, g: Array, lr: float, weight_decay: float
+    ) -> list[Callable[[], None]]:
+        """Cut the move of a parameter into pieces that stay in the cache."""
         v = self._velocity.get(place)
         if v is None:
             v = self._velocity[place] = np.zeros_like(w)
+        if not all(array.flags.c_contiguous for array in (w, g, v)):
+            return [partial(self._move, w, g, v, lr, weight_decay)]
+        w, g, v = w.reshape(-1), g.reshape(-1), v.reshape(-1)
+        pieces = batch_tiles(w.size, 8 * w.itemsize, w)
+        return [partial(self._move, w[piece], g[piece], v[piece], lr, weight_decay) for piece in pieces]
+
+    def _move(self, w: Array, g: Array, v: Array, lr: float, weight_decay: float) -> None:
         buffer = scratch("optim", w.shape, w)
         # The gradient array may be somebody else's, so the decayed gradient is built in the buffer.
         np.multiply(w, weight_decay, out=buffer)

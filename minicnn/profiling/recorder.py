@@ -135,7 +135,8 @@ class _Recorder(Observer):
         self.memory.count("gradients", gradients)
         self.leaves.update(t for t in function.inputs if t.creator is None and t.requires_grad)
         # Every product of the forward pass has two factors; the gradient of each takes one product.
-        wanted = sum(function.needs_gradient[:2])
+        # An inception module makes all of them, wanted or not.
+        wanted = 2 if function.name == "inception" else sum(function.needs_gradient[:2])
         flops = FLOPS_PER_MULTIPLICATION * _products(function, function.inputs, gy.shape) * wanted
         self._end("backward", function, end, **_facts(function, function.inputs, gy.shape), flops=flops)
 

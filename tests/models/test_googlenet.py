@@ -76,14 +76,14 @@ class Trace:
     def __init__(self, model, x, **kwargs):
         self.outputs: dict[str, tuple[int, ...]] = {}
         self.macs: dict[str, int] = {}
-        with no_grad(), observe(self.note):
+        with no_grad(), composed(), observe(self.note):
             self.result = model(x, **kwargs)
 
     def note(self, function, inputs, output):
         *parents, last = function.module_path.split(".")
         for path in itertools.accumulate([*parents, last], "{}.{}".format):
             self.outputs[path] = output.shape
-            if function.name in ("conv2d", "conv2d_relu", "linear"):
+            if function.name in ("conv2d", "linear"):
                 weight = inputs[1]
                 self.macs[path] = self.macs.get(path, 0) + output.size * weight.size // weight.shape[-1]
 

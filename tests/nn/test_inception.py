@@ -1,11 +1,14 @@
 """Inception modules and the auxiliary head: what flows where, and fused equal to composed."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
-from minicnn import ShapeError, Tensor, composed, nn
+from minicnn import ShapeError, Tensor, composed, nn, no_grad
 from minicnn import functional as F
 from minicnn.tensor import observe
+from op_runs import threads, tile_bytes
 
 
 def images(rng, *shape):
@@ -148,6 +151,78 @@ def test_auxiliary_head_drops_most_of_the_hidden_units_in_training(rng):
     assert (seen["dropout"][active] == 0).mean() == pytest.approx(0.7, abs=0.06)
 
 
-def test_wrong_channel_count_names_the_branch(inception):
-    with pytest.raises(ShapeError, match=r"^conv2d: x: expected 5 channels .* got 4 .* \(in 0\.conv1x1\)$"):
-        nn.Sequential(inception)(Tensor(np.zeros((1, 4, 4, 4))))
+def test_wrong_channel_count_names_the_module(inception):
+    wrong = Tensor(np.zeros((1, 4, 4, 4)))
+    with pytest.raises(ShapeError, match=r"^inception: x: expected 5 channels .* got 4 .* \(in 0\)$"):
+        nn.Sequential(inception)(wrong)
+    with (
+        composed(),
+        pytest.raises(ShapeError, match=r"^conv2d: x: expected 5 channels .* got 4 .* \(in 0\.conv1x1\)$"),
+    ):
+        nn.Sequential(inception)(wrong)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize(
+    ("batch", "size", "widths"),
+    [
+        (1, (7, 9), (6, 4, 3, 5, 2, 3, 4)),
+        (5, (1, 3), (3, 1, 2, 2, 1, 1, 1)),
+        (40, (8, 8), (48, 16, 24, 40, 8, 12, 8)),  # several tiles; in float32 Winograd's algorithm
+        (3, (28, 27), (32, 16, 24, 32, 4, 8, 8)),
+    ],
+    ids=str,
+)
+def test_one_op_equals_fourteen(rng, batch, size, widths, dtype):
+    module = nn.Inception(*widths, rng=rng)
+    for p in module.parameters():
+        p.data = (rng.standard_normal(p.shape) / 4).astype(dtype)
+    x = Tensor(rng.standard_normal((batch, *size, widths[0])).astype(dtype), requires_grad=True)
+    gy = rng.standard_normal((batch, *size, module.out_channels)).astype(dtype)
+    before = x.data.copy(), gy.copy()
+    results, names = [], []
+    for mode in (contextlib.nullcontext, composed):
+        module.zero_grad()
+        x.zero_grad()
+        seen = []
+        with mode(), observe(lambda function, inputs, output, seen=seen: seen.append(function.name)):
+            y = module(x)
+        y.backward(gy)
+        results.append([y.data, x.grad, *(p.grad for p in module.parameters())])
+        names.append(seen)
+    assert names[0] == ["inception"]
+    assert len(names[1]) == 14
+    for found, expected in zip(*results, strict=True):
+        assert found.dtype == dtype
+        bound = (1e-13 if dtype == np.float64 else 1e-5) * np.abs(expected).max()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=bound)
+    np.testing.assert_array_equal(x.data, before[0])
+    np.testing.assert_array_equal(gy, before[1])
+
+
+@pytest.mark.parametrize("batch", [1, 24])
+def test_results_do_not_depend_on_the_number_of_threads(rng, batch):
+    module = nn.Inception(48, 16, 24, 40, 8, 12, 8, rng=rng)
+    images = rng.standard_normal((batch, 16, 16, 48)).astype(np.float32)
+    results = []
+    for count in (1, 2, 3):
+        module.zero_grad()
+        x = Tensor(images, requires_grad=True)
+        with threads(count), tile_bytes(1 << 18):
+            y = module(x)
+            y.backward(np.ones(y.shape, np.float32))
+        results.append([y.data, x.grad, *(p.grad for p in module.parameters())])
+    for other in results[1:]:
+        for found, expected in zip(other, results[0], strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_evaluation_keeps_nothing_and_gives_the_same(rng):
+    module = nn.Inception(8, 4, 3, 6, 2, 5, 7, rng=rng)
+    x = Tensor(rng.standard_normal((3, 6, 6, 8)).astype(np.float32))
+    kept = []
+    with no_grad(), observe(lambda function, inputs, output: kept.append(function)):
+        y = module(x)
+    assert not y.requires_grad
+    assert kept[0].saved == ()
+    np.testing.assert_array_equal(y.data, module(x).data)

@@ -26,14 +26,14 @@ class Results(NamedTuple):
     gw: np.ndarray
 
 
-def by_im2col(x: np.ndarray, w: np.ndarray, gy: np.ndarray, geometry: Window) -> Results:
-    y, gx = np.empty_like(gy), np.empty_like(x)
-    weights = conv.group_weights(w, 1)
-    conv.convolve_tile(x, weights, geometry, out=y)
-    gy_rows = conv.split_groups(gy, 1)
-    gw = conv.im2col(x, geometry).transpose(0, 2, 1) @ gy_rows
-    conv.col2im(gy_rows @ weights.transpose(0, 2, 1), geometry, out=gx)
-    return Results(y, gx, gw.reshape(w.shape))
+def by_im2col(x, w, gy, geometry) -> Results:
+    kernel = conv.Im2colKernel(w, geometry)
+    kernel.prepare_input_gradient()
+    results = Results(*(np.empty_like(like) for like in (gy, x, w)))
+    kernel.convolve(x, out=results.y)
+    gw = np.empty_like(kernel.weights)
+    kernel.gradients(x, gy, results.gx, gw)
+    return results._replace(gw=kernel.weight_gradient(gw))
 
 
 def by_winograd(x: np.ndarray, w: np.ndarray, gy: np.ndarray, geometry: Window) -> Results:

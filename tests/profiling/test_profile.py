@@ -148,13 +148,27 @@ def test_fused_by_default_and_composed_on_request(rng):
     with minicnn.profile(composed=True) as composed:
         block(images(2, 6, 6, 8))
     block(images(2, 6, 6, 8))  # neither sees what comes after
-    assert {row.name: row.calls for row in fused.rows()} == {"conv2d_relu": 6, "max_pool2d": 1, "concat": 1}
+    assert {row.name: row.calls for row in fused.rows()} == {"inception": 1}
     assert {row.name: row.calls for row in composed.rows()} == {
         "conv2d": 6, "relu": 6, "max_pool2d": 1, "concat": 1,
     }  # fmt: skip
 
 
 # ---- cost ----
+
+
+def test_an_inception_module_costs_what_its_convolutions_cost(rng):
+    block = nn.Inception(8, 2, 3, 4, 2, 3, 2, rng=rng)
+    flops = []
+    for composed in (False, True):
+        x = Tensor(rng.standard_normal((2, 6, 6, 8)).astype(np.float32), requires_grad=True)
+        with minicnn.profile(composed=composed) as record:
+            block(x).sum().backward()
+        flops.append(
+            [sum(getattr(row, f"{way}_flops") for row in record.rows()) for way in ("forward", "backward")]
+        )
+    assert flops[0] == flops[1]
+    assert flops[0][0] == 2 * 2 * 36 * (8 * 2 + 8 * 3 + 9 * 3 * 4 + 8 * 2 + 25 * 2 * 3 + 8 * 2)
 
 
 def test_operations_by_hand():
