@@ -61,6 +61,7 @@ def test_op_table(report):
     assert cells(table, "max_pool2d") == ["30.0", "30.0", "60.0", "30.0%"]
     assert cells(table, "other ops") == ["0.6", "0.3%"]
     assert cells(table, "outside of ops") == ["19.4", "9.7%"]
+    assert "in separate ops: 250.0 ms" in table
 
 
 def test_ratio_table(report):
