@@ -8,9 +8,16 @@ import weakref
 import numpy as np
 import pytest
 
-from minicnn import Function, ShapeError, Tensor, no_grad
+from minicnn import Function, ShapeError, Tensor, buffers, no_grad
 from minicnn import functional as F
 from minicnn.tensor import observe
+
+
+@pytest.fixture(autouse=True, params=["new memory", "used again"])
+def memory(request, monkeypatch):
+    """Large arrays live in memory that is used again; here small ones do too, so that it shows."""
+    if request.param == "used again":
+        monkeypatch.setattr(buffers, "SMALLEST", 1)
 
 
 def leaf(*values: float) -> Tensor:
@@ -99,6 +106,46 @@ def test_one_array_may_be_the_gradient_of_several_inputs():
     b.zero_grad()
     Twin().apply(a, b).backward([1, 10])
     assert not np.shares_memory(a.grad, b.grad)
+
+
+def test_views_of_one_array_may_be_the_gradients_of_several_inputs():
+    """Whole views: each by itself looks like all there is in its memory."""
+
+    class Twin(Function):
+        name = "twin"
+
+        def forward(self, a, b):
+            return a + b
+
+        def backward(self, gy):
+            g = buffers.empty(gy.shape, gy)
+            g[...] = gy
+            return g.reshape(1, 2).reshape(2), g.reshape(2, 1).reshape(2)
+
+    a, b = leaf(1, 1), leaf(2, 2)
+    other = a * 5.0
+    (Twin().apply(a, b) + other).backward([1, 10])
+    np.testing.assert_array_equal(a.grad, [6, 60])
+    np.testing.assert_array_equal(b.grad, [1, 10])
+    a.zero_grad()
+    b.zero_grad()
+    Twin().apply(a, b).backward([1, 10])
+    assert not np.shares_memory(a.grad, b.grad)
+
+
+def test_whole_view_of_what_was_given_is_not_added_into():
+    a = leaf(1, 1)
+    given = buffers.empty((2,), a.data)
+    given[...] = [1, 10]
+    (a.reshape(2, 1).reshape(2)).backward(given)
+    assert not np.shares_memory(a.grad, given)
+    a.zero_grad()
+    b = leaf(2, 2)
+    h = a * 1.0
+    (h.reshape(2, 1).reshape(2) + b + h * 5.0).backward(given)
+    np.testing.assert_array_equal(given, [1, 10])
+    np.testing.assert_array_equal(b.grad, [1, 10])
+    np.testing.assert_array_equal(a.grad, [6, 60])
 
 
 def test_diamonds_are_walked_once_per_op():

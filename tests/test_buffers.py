@@ -1,6 +1,10 @@
 """Memory is used again when nobody looks at it any more, and not before."""
 
+import copy
 import gc
+import pickle
+import subprocess
+import sys
 import threading
 import weakref
 
@@ -163,6 +167,59 @@ def test_owns_its_memory(store):
     assert not owns_its_memory(np.broadcast_to(np.zeros(1), (3,)))
 
 
+def test_a_view_of_everything_owns_it_as_well(store):
+    array = empty(LARGE, FLOAT)
+    assert owns_its_memory(array.reshape(-1))
+    assert owns_its_memory(array[:])
+    assert not owns_its_memory(array.reshape(-1)[:-1])
+    smaller = (LARGE[0] - 1, LARGE[1])
+    before = address(array)
+    del array
+    smaller = empty(smaller, FLOAT)
+    assert address(smaller) == before
+    assert owns_its_memory(smaller)  # the rest of the block is nobody's
+
+
+def test_users_arrays_are_told_apart(store):
+    """However they came by their memory: it may be held elsewhere."""
+    memory = bytearray(800)
+    assert not owns_its_memory(np.frombuffer(memory, np.float32))
+    assert not owns_its_memory(np.ndarray((100, 2), np.float32, memory))
+    assert not owns_its_memory(np.asarray(memoryview(np.zeros(3))))
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda a: pickle.loads(pickle.dumps(a))])
+def test_copies_have_memory_of_their_own(store, duplicate):
+    array = empty(LARGE, FLOAT)
+    array[...] = 7
+    other = duplicate(array)
+    assert not np.shares_memory(array, other)
+    assert (other == 7).all()
+
+
+def test_least_recently_used_sizes_are_let_go_first(store, monkeypatch):
+    monkeypatch.setattr(buffers, "ALWAYS_KEPT", 0)
+    sizes = [size * SMALLEST for size in (10, 20, 40)]
+    together = [empty((size,), FLOAT, np.uint8) for size in sizes]
+    del together
+    for size in (sizes[0], sizes[2], sizes[1]):
+        empty((size,), FLOAT, np.uint8)  # and gone
+    array = empty((sizes[2] * 7 // 5,), FLOAT, np.uint8)  # 56 of at most 105, where 70 are free
+    assert list(store.free) == [sizes[1]]
+    assert array.nbytes + store.bytes_free <= 1.5 * sum(sizes)
+
+
+def test_an_interpreter_that_ends_says_nothing():
+    program = """
+import numpy as np
+from minicnn import buffers
+kept = [buffers.empty((1 << 20,), np.zeros(1)) for _ in range(3)]
+kept.append(kept)
+"""
+    result = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
 def test_gradients_of_an_earlier_step_stay_as_they_are(store, rng):
     """Memory is used again within a step and in the next; what the user holds is not touched."""
     network = nn.Sequential(nn.Inception(16, 8, 8, 8, 8, 8, 8, rng=rng), nn.LocalResponseNorm())
@@ -179,5 +236,5 @@ def test_gradients_of_an_earlier_step_stay_as_they_are(store, rng):
         held.append((arrays, [array.copy() for array in arrays]))
         x.data = x.data * (step + 2)
     for arrays, copies in held:
-        for array, copy in zip(arrays, copies, strict=True):
-            np.testing.assert_array_equal(array, copy)
+        for array, expected in zip(arrays, copies, strict=True):
+            np.testing.assert_array_equal(array, expected)

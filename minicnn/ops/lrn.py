@@ -57,7 +57,7 @@ class LocalResponseNorm(Function):
             x_tile, u_tile, y_tile = x_pixels[tile], u_pixels[tile], y_pixels[tile]
             squares = scratch("squares", x_tile.shape, x)
             xp.multiply(x_tile, x_tile, out=squares)
-            multiply_band(squares, band, out=u_tile)
+            multiply_band(squares, band, self.size // 2, out=u_tile)
             u_tile += self.k
             inverse_power(u_tile, self.beta, out=y_tile)
             y_tile *= x_tile
@@ -76,15 +76,14 @@ class LocalResponseNorm(Function):
 
         def backward_tile(index: int, tile: Tile) -> None:
             x_tile, u_tile, gx_tile = x_pixels[tile], u_pixels[tile], gx_pixels[tile]
-            gu = scratch(
-                "gu", gx_tile.shape, x
-            )  # gradient of u, but for the factor -beta, which is in the band
+            # The gradient of u, but for the factor -beta, which is in the band.
+            gu = scratch("gu", gx_tile.shape, x)
             through_windows = scratch("through windows", gx_tile.shape, x)
             inverse_power(u_tile, self.beta, out=gx_tile)
             gx_tile *= gy_pixels[tile]  # gy * f
             xp.multiply(gx_tile, x_tile, out=gu)
             gu /= u_tile
-            multiply_band(gu, band, out=through_windows)
+            multiply_band(gu, band, self.size // 2, out=through_windows)
             through_windows *= x_tile
             gx_tile += through_windows
 
@@ -109,15 +108,12 @@ def tiles_of_pixels(x: Array) -> list[Tile]:
     return batch_tiles(pixels(x).shape[0], 4 * x.shape[-1] * x.dtype.itemsize, x)
 
 
-def multiply_band(x: Array, band: Array, out: Array) -> None:
-    """Write x @ band into out, both (n, C), for a band (C, C) that is zero far from its diagonal."""
-    xp = array_module(x)
-    C = len(band)
-    reach = int(xp.abs(xp.subtract(*xp.nonzero(band))).max())
-    for start in range(0, C, BLOCK):
+def multiply_band(x: Array, band: Array, reach: int, out: Array) -> None:
+    """Write x @ band into out, both (n, C); band (C, C) is zero beyond `reach` from its diagonal."""
+    for start in range(0, len(band), BLOCK):
         block = slice(start, start + BLOCK)
         seen = slice(max(0, start - reach), start + BLOCK + reach)
-        xp.matmul(x[:, seen], band[seen, block], out=out[:, block])
+        array_module(x).matmul(x[:, seen], band[seen, block], out=out[:, block])
 
 
 def inverse_power(u: Array, beta: float, out: Array) -> None:

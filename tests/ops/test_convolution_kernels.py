@@ -119,25 +119,3 @@ def test_rows_of_a_single_image_by_winograd(rng):
     with tile_bytes(1 << 18):
         y = F.conv2d(x, w, padding=1).data
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
-
-
-@pytest.mark.parametrize("channels", [1, 63, 64, 65, 130])
-@pytest.mark.parametrize("size", [1, 2, 5, 8])
-def test_blocks_of_channels_in_local_response_norm(channels, size, rng):
-    """The window sum is made block by block; windows reach across the borders of blocks."""
-    x = Tensor(rng.standard_normal((2, 3, channels)), requires_grad=True)
-    y = F.local_response_norm(x, size, alpha=1.5, beta=0.6, k=0.8)
-    energy = np.zeros_like(x.data)
-    for c in range(channels):
-        first, last = max(0, c - size // 2), min(channels - 1, c + (size - 1) // 2)
-        energy[..., c] = (x.data[..., first : last + 1] ** 2).sum(axis=-1)
-    np.testing.assert_allclose(y.data, x.data * (0.8 + 1.5 / size * energy) ** -0.6, rtol=1e-12)
-    direction, gy = rng.standard_normal(x.shape), rng.standard_normal(x.shape)
-    y.backward(gy)
-    step = 1e-6
-    plus, minus = (
-        F.local_response_norm(Tensor(x.data + sign * step * direction), size, 1.5, 0.6, 0.8).data
-        for sign in (1, -1)
-    )
-    slope = ((plus - minus) * gy).sum() / (2 * step)
-    np.testing.assert_allclose((x.grad * direction).sum(), slope, rtol=1e-7, atol=1e-8)

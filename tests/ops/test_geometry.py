@@ -128,6 +128,32 @@ def test_ties_in_long_windows_go_to_the_first(length):
     assert gx.ravel().tolist() == [5.0] + [0.0] * (length - 1)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "image", "dtypes"),
+    [
+        ((17, 17), (18, 19), (np.uint8, np.uint8)),  # 289 places, but 17 in each pass
+        ((256, 2), (258, 3), (np.uint8, np.uint8)),
+        ((257, 2), (258, 3), (np.uint8, np.uint16)),
+        ((2, 300), (3, 302), (np.uint16, np.uint8)),
+    ],
+    ids=str,
+)
+def test_windows_of_many_places(kernel, image, dtypes, rng):
+    """One byte for a winner is enough up to 256 places in a row or in a column."""
+    x = rng.permutation(2 * image[0] * image[1]).astype(np.float64).reshape(1, *image, 2)
+    y = F.max_pool2d(Tensor(x, requires_grad=True), kernel, stride=1)
+    assert tuple(winners.dtype for winners in y.creator.saved) == dtypes
+    windows = np.lib.stride_tricks.sliding_window_view(x, kernel, (1, 2))  # (1, OH, OW, 2, KH, KW)
+    places = windows.reshape(*y.shape, -1).argmax(axis=-1)
+    np.testing.assert_array_equal(y.data, windows.max(axis=(-2, -1)))
+    np.testing.assert_array_equal(y.creator.branches(), places)
+    gy = cotangent(y.data)
+    expected = np.zeros_like(x)
+    for (n, p, q, c), place in np.ndenumerate(places):
+        expected[n, p + place // kernel[1], q + place % kernel[1], c] += gy[n, p, q, c]
+    np.testing.assert_allclose(y.creator.backward(gy)[0], expected, rtol=1e-12, atol=1e-13)
+
+
 # ---- more about the corners ----
 
 
