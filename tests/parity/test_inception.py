@@ -1,6 +1,9 @@
 """The inception module as one op gives PyTorch's outputs and gradients."""
 
 import pytest
+
+pytest.importorskip("torch", reason='needs PyTorch: the extra "parity"')
+
 import torch
 from torch.nn.functional import conv2d, max_pool2d
 
