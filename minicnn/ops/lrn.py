@@ -110,10 +110,11 @@ def tiles_of_pixels(x: Array) -> list[Tile]:
 
 def multiply_band(x: Array, band: Array, reach: int, out: Array) -> None:
     """Write x @ band into out, both (n, C); band (C, C) is zero beyond `reach` from its diagonal."""
+    xp = array_module(x)
     for start in range(0, len(band), BLOCK):
         block = slice(start, start + BLOCK)
         seen = slice(max(0, start - reach), start + BLOCK + reach)
-        array_module(x).matmul(x[:, seen], band[seen, block], out=out[:, block])
+        xp.matmul(x[:, seen], band[seen, block], out=out[:, block])
 
 
 def inverse_power(u: Array, beta: float, out: Array) -> None:
