@@ -10,10 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from minicnn import data, functional, nn, optim
+from minicnn.cuda.products import get_float32_matmul_precision, set_float32_matmul_precision
+from minicnn.cuda.switch import no_kernels
 from minicnn.errors import (
     CheckpointError,
     DataError,
     DeviceError,
+    DeviceMemoryError,
     DTypeError,
     MinicnnError,
     ShapeError,
@@ -34,6 +37,7 @@ __all__ = [
     "DTypeError",
     "DataError",
     "DeviceError",
+    "DeviceMemoryError",
     "Function",
     "GradcheckReport",
     "MinicnnError",
@@ -43,15 +47,18 @@ __all__ = [
     "composed",
     "data",
     "functional",
+    "get_float32_matmul_precision",
     "get_num_threads",
     "gradcheck",
     "models",
     "nn",
     "no_grad",
+    "no_kernels",
     "no_winograd",
     "optim",
     "pinned_blas",
     "profile",
+    "set_float32_matmul_precision",
     "set_num_threads",
     "study",
 ]

@@ -10,8 +10,10 @@ so the same line runs on both. CuPy is imported only when somebody asks for a CU
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
+import warnings
 from types import ModuleType
 from typing import Any
 
@@ -49,24 +51,55 @@ def to_numpy(array: Array) -> np.ndarray:
 
 def to_device(array: Array, device: str) -> Array:
     """Move `array` to "cpu", "cuda" (the first GPU) or "cuda:<index>"; no copy if it is there already."""
-    kind, _, index = device.partition(":")
-    if kind == "cpu" and not index:
+    index = device_index(device)
+    if index is None:
         return to_numpy(array)
-    if kind != "cuda" or not (index == "" or index.isdigit()):
-        raise DeviceError(f'device: expected "cpu", "cuda" or "cuda:<number>", got "{device}"')
     cupy = _import_cupy(device)
-    with cupy.cuda.Device(int(index or 0)):
+    with cupy.cuda.Device(index):
         return cupy.asarray(array)
 
 
+def device_index(device: str) -> int | None:
+    """Return the number of the GPU that "cuda" or "cuda:<number>" means, None for "cpu".
+
+    Examples
+    --------
+    >>> device_index("cuda"), device_index("cuda:1"), device_index("cpu")
+    (0, 1, None)
+    """
+    kind, colon, index = device.partition(":")
+    if kind == "cpu" and not colon:
+        return None
+    if kind != "cuda" or (colon and not (index.isascii() and index.isdigit())):
+        raise DeviceError(f'device: expected "cpu", "cuda" or "cuda:<number>", got "{device}"')
+    return int(index or 0)
+
+
+def use_device(device: str) -> None:
+    """Make "cuda" or "cuda:<number>" the GPU on which this thread works; for "cpu", do nothing.
+
+    Raises
+    ------
+    DeviceError
+        If there is no such device, or it cannot be used.
+    """
+    index = device_index(device)
+    if index is not None:
+        _import_cupy(device).cuda.Device(index).use()
+
+
+@functools.cache
 def _import_cupy(device: str) -> ModuleType:
+    """Import CuPy and see that it can use the device; if it cannot, the doctor says why and what to type."""
+    from minicnn.doctor import gpu_problem
+    from minicnn.doctor.probe import reason, try_device
+
+    index = int(device.partition(":")[2] or 0)
     try:
-        cupy = importlib.import_module("cupy")
-    except ImportError as error:
-        raise DeviceError(
-            f'device "{device}" needs CuPy, which cannot be imported here ({error}); '
-            "install it with: pip install 'minicnn[cuda12]' or 'minicnn[cuda13]'"
-        ) from None
-    if not cupy.cuda.is_available():
-        raise DeviceError(f'device "{device}" was asked for, but CuPy finds no usable GPU on this machine')
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what CuPy warns of when it is imported, the doctor knows too
+            cupy = importlib.import_module("cupy")
+            try_device(cupy, index)
+    except Exception as error:  # noqa: BLE001 - whatever a broken installation may raise
+        raise DeviceError(f'device "{device}": {gpu_problem(index) or reason(error)}') from None
     return cupy

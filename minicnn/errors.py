@@ -32,6 +32,10 @@ class DeviceError(MinicnnError):
     """A device was asked for that cannot be used here, or tensors live on different devices."""
 
 
+class DeviceMemoryError(DeviceError):
+    """The memory of a GPU is full."""
+
+
 class DataError(MinicnnError):
     """A data set, an image or a download is missing, damaged or not what it should be."""
 

@@ -18,7 +18,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from queue import SimpleQueue
 from typing import Any
 
@@ -33,7 +33,10 @@ from minicnn.errors import UsageError
 # What one tile's temporary arrays may take. Small tiles stay in the cache; large ones make long matrix
 # products, and their threads wait less often for the interpreter lock. A training step of a quarter-width
 # googlenet_cifar on two threads: 1.33 times as long with 512 KiB as with 2 or 4 MiB, 1.11 times with 16 MiB.
-TILE_BYTES = int(os.environ.get("TB", 4 << 20))
+TILE_BYTES = 4 << 20
+
+# The same on a GPU, whose cache is larger and shared by all its threads.
+GPU_TILE_BYTES = 16 << 20
 
 # NumPy gathers rows of a strided array in a buffer if they are short in comparison to it. For rows of some
 # hundred numbers that takes three times as long as working on them where they are; the default is 8192.
@@ -139,7 +142,7 @@ def batch_tiles(count: int, bytes_per_item: int, array: Array | None = None) -> 
     bytes_per_item : int
         Bytes of temporary arrays that one item needs.
     array : array, optional
-        An operand; on a GPU the whole batch is one tile.
+        An operand; on a GPU tiles are larger, and there may be one only.
 
     Returns
     -------
@@ -152,14 +155,15 @@ def batch_tiles(count: int, bytes_per_item: int, array: Array | None = None) -> 
     >>> batch_tiles(6, 2 << 20)  # three would do, but four keep two threads busy to the end
     [slice(0, 1, None), slice(1, 3, None), slice(3, 4, None), slice(4, 6, None)]
     """
-    if array is not None and array_module(array) is not np:
-        return [slice(0, count)]
     total = count * bytes_per_item
-    pieces = -(-total // TILE_BYTES)
-    if total >= TILE_BYTES // 16:  # worth waking a second thread for
-        pieces = max(pieces, 2)
-    if pieces > 1:
-        pieces += pieces % 2
+    if array is not None and array_module(array) is not np:
+        pieces = -(-total // GPU_TILE_BYTES)
+    else:
+        pieces = -(-total // TILE_BYTES)
+        if total >= TILE_BYTES // 16:  # worth waking a second thread for
+            pieces = max(pieces, 2)
+        if pieces > 1:
+            pieces += pieces % 2
     pieces = max(1, min(pieces, count))
     bounds = [count * i // pieces for i in range(pieces + 1)]
     return [slice(a, b) for a, b in itertools.pairwise(bounds)]
@@ -210,7 +214,7 @@ class _Pool:
 
 class _ThreadState(threading.local):
     def __init__(self) -> None:
-        self.inside_tile = False  # True in the threads of the pool
+        self.inside_tile = False  # True in the threads of the pool, and while a thread works for a GPU
         self.wrappers: tuple[Callable[[TileFunction], TileFunction], ...] = ()
         self.buffers: dict[str, np.ndarray] = {}  # memory of `scratch`, by name
         self.views: dict[Any, np.ndarray] = {}  # arrays in it, by name, shape and dtype
@@ -232,6 +236,25 @@ def wrapped_tiles(wrap: Callable[[TileFunction], TileFunction]) -> Iterator[None
         yield
     finally:
         _thread.wrappers = before
+
+
+@contextmanager
+def _working_for(device: AbstractContextManager[Any]) -> Iterator[None]:
+    before, _thread.inside_tile = _thread.inside_tile, True
+    try:
+        with device:
+            yield
+    finally:
+        _thread.inside_tile = before
+
+
+def on_device_of(array: Array) -> AbstractContextManager[None]:
+    """Let this thread work on the GPU that holds `array`; for a NumPy array, do nothing.
+
+    CuPy works on the current device of each thread, and on its current stream. So a thread that works for a
+    GPU starts all of an op's tiles itself: the GPU runs them side by side where it can.
+    """
+    return nullcontext() if array_module(array) is np else _working_for(array.device)
 
 
 def run_tiles(function: TileFunction, tiles: Sequence[Tile]) -> None:
@@ -264,7 +287,7 @@ def run_tiles(function: TileFunction, tiles: Sequence[Tile]) -> None:
 def sum_of_tiles(parts: Array) -> Array:
     """Add up what the tiles contribute, in their order: parts (tiles, ...) become (...)."""
     total = empty(parts.shape[1:], parts)
-    array_module(parts).add.reduce(parts, axis=0, out=total)
+    parts.sum(axis=0, out=total)
     return total
 
 

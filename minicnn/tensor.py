@@ -26,8 +26,9 @@ import numpy as np
 
 from minicnn.backend import Array, array_module, device_of, is_array, to_device, to_numpy
 from minicnn.buffers import empty, owns_its_memory
+from minicnn.cuda.memory import explained
 from minicnn.errors import DeviceError, DTypeError, ShapeError
-from minicnn.parallel import pinned_blas
+from minicnn.parallel import on_device_of, pinned_blas
 
 # ---- what differs from thread to thread -------------------------------------------------------------
 
@@ -315,7 +316,7 @@ class Tensor:
                 "backward: this tensor does not depend on anything that requires a gradient "
                 "(was it computed under no_grad, or from tensors without requires_grad?)"
             )
-        with pinned_blas():
+        with pinned_blas(), on_device_of(self.data):
             for observer in _state.observers:
                 observer.before_walk()
             _walk_backward(self, _seed_gradient(self, gradient), retain_graph)
@@ -379,6 +380,10 @@ def _seed_gradient(tensor: Tensor, gradient: Any) -> Array:
         gradient = gradient.data
     if isinstance(gradient, (int, float, np.number)):
         return xp.full(tensor.shape, gradient, tensor.dtype)
+    if is_array(gradient) and device_of(gradient) != tensor.device:
+        raise DeviceError(
+            f"backward: gradient: expected it on {tensor.device}, got {device_of(gradient)}; use .to(device)"
+        )
     array = xp.asarray(gradient)
     if array.dtype.kind not in "fiub":
         raise DTypeError(f"backward: gradient: expected real numbers, got dtype {array.dtype}")
@@ -472,7 +477,11 @@ class Function:
 
         for observer in _state.observers:
             observer.before_forward(self, inputs)
-        y = self.forward(*[t.data for t in inputs])
+        try:
+            with on_device_of(inputs[0].data):
+                y = self.forward(*[t.data for t in inputs])
+        except MemoryError as error:
+            raise explained(error, self.title) from None
         output = Tensor(y)
         for observer in _state.observers:
             observer.after_forward(self, inputs, output)
@@ -493,8 +502,13 @@ class Function:
         self.inputs = ()
         self.freed = True
 
+    @property
+    def title(self) -> str:
+        """The name, and which module called the op: "conv2d in inception3a.conv1x1"."""
+        return f"{self.name} in {self.module_path}" if self.module_path else self.name
+
     def __repr__(self) -> str:
-        return f"<{self.name}{' in ' + self.module_path if self.module_path else ''}>"
+        return f"<{self.title}>"
 
 
 def _check_inputs(function: Function, inputs: tuple[Any, ...]) -> None:
@@ -561,7 +575,10 @@ def _walk_backward(root: Tensor, seed: Array, retain_graph: bool) -> None:
             _accumulate(output, gy, owned=False)
         for observer in _state.observers:
             observer.before_backward(function, gy)
-        gradients = function.backward(gy)
+        try:
+            gradients = function.backward(gy)
+        except MemoryError as error:
+            raise explained(error, f"the gradient of {function.title}") from None
         for observer in _state.observers:
             observer.after_backward(function, gy, gradients)
         for i, (tensor, gx) in enumerate(zip(function.inputs, gradients, strict=True)):

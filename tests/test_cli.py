@@ -366,7 +366,7 @@ def test_predict_with_the_weights_of_another_program(photos, tmp_path, capsys):
 
 
 def test_interrupted_elsewhere(finished, monkeypatch, capsys):
-    def interrupt(path):
+    def interrupt(*arguments):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("minicnn.cli.evaluate.load_network", interrupt)
@@ -466,7 +466,7 @@ def test_version(capsys):
         ("train --data folder", "give --data-dir"),
         ("train --data folder --data-dir {tmp}/nothing", "nothing: expected a folder"),
         ("train --data cifar10 --data-dir {tmp}/nothing", "nothing: expected the folder of CIFAR-10"),
-        ("train --device cuda", "--device: expected cpu, got cuda: training on a GPU is not supported yet"),
+        ("train --device gpu", '--device: expected "cpu", "cuda" or "cuda:<number>", got "gpu"'),
         ("train --threads 0", "--threads: expected a whole number of at least 1, got 0"),
         ("train --out {run}", "already holds a run"),
         ("train --out {run} --data folder --data-dir {tmp}/nothing", "already holds a run"),

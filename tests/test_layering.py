@@ -19,12 +19,14 @@ import pytest
 
 from package_tree import ROOT, modules
 
-BASE = {"errors", "random", "shapes", "backend", "buffers", "parallel"}
+BASE = {"errors", "random", "shapes", "backend", "buffers", "parallel", "cuda"}
 ENGINE = BASE | {"tensor", "ops", "functional", "nn"}
 
 # Everything a unit may import from other units; inside a unit everything goes, as long as it is no cycle.
 MAY_IMPORT = {
     **dict.fromkeys(BASE, BASE),
+    "doctor": {"errors"},
+    "backend": BASE | {"doctor"},
     "tensor": BASE,
     "ops": BASE | {"tensor"},
     "functional": {"ops"},
@@ -38,7 +40,7 @@ MAY_IMPORT = {
     "op_cases": ENGINE,
     "training": ENGINE | {"data", "optim", "profiling"},
     "study": ENGINE | {"cost", "gradient_check", "op_cases"},
-    "cli": ENGINE | {"data", "optim", "gradient_check", "op_cases", "training", "study", "models"},
+    "cli": ENGINE | {"data", "optim", "gradient_check", "op_cases", "training", "study", "models", "doctor"},
 }
 
 # Too slow to load for somebody who only wants a Tensor: imported by the functions that need them.

@@ -43,8 +43,8 @@ def test_extras(configuration):
     extras = configuration["options.extras_require"]
     assert set(extras) == {"test", "lint", "parity", "cuda12", "cuda13"}
     assert "torch == 2.13.0" in extras["parity"]
-    assert "cupy-cuda12x" in extras["cuda12"]
-    assert "cupy-cuda13x" in extras["cuda13"]
+    assert extras["cuda12"].strip() == "cupy-cuda12x[ctk] >= 14"
+    assert extras["cuda13"].strip() == "cupy-cuda13x[ctk] >= 14"
 
 
 def test_users_install_neither_pytorch_nor_cupy(configuration):

@@ -17,7 +17,7 @@ def evaluate_command(options: argparse.Namespace) -> int:
     """Print loss and accuracy of every head of a trained network; returns the exit status."""
     if options.threads is not None:
         set_num_threads(options.threads)
-    network, checkpoint, file = load_network(options.checkpoint)
+    network, checkpoint, file = load_network(options.checkpoint, options.device)
     config = checkpoint.config
     if options.data is not None and options.data != config.data:
         config = replace(config, data=options.data, data_dir=None)
@@ -32,7 +32,12 @@ def evaluate_command(options: argparse.Namespace) -> int:
         )
     labelled = images.test if options.split == "test" else images.val
     batches = Loader(
-        *labelled, config.batch_size, seed=config.seed, normalisation=images.facts.normalisation, size=size
+        *labelled,
+        config.batch_size,
+        seed=config.seed,
+        normalisation=images.facts.normalisation,
+        size=size,
+        device=options.device,
     )
     figures = evaluate(network, batches.epoch(0), heads=config.aux)
     print(

@@ -6,12 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from minicnn import models
-from minicnn.errors import CheckpointError, MinicnnError
+from minicnn.backend import use_device
+from minicnn.errors import CheckpointError, DeviceError, MinicnnError
 from minicnn.nn import Module
 from minicnn.random import Stream, counter_generator
 from minicnn.training import Checkpoint, Config, find_checkpoint, load_checkpoint
 
 INPUT_SIZE = {"googlenet-cifar": 32, "googlenet": 224}
+
+
+def use_device_for_command(device: str) -> None:
+    """Let this command work on "cpu", "cuda" or "cuda:<number>"; errors name the flag."""
+    try:
+        use_device(device)
+    except DeviceError as error:
+        raise DeviceError(f"--{error}") from None
 
 
 def build_network(config: Config, num_classes: int) -> Module:
@@ -31,8 +40,15 @@ def build_network(config: Config, num_classes: int) -> Module:
     )  # fmt: skip
 
 
-def load_network(path: str) -> tuple[Module, Checkpoint, Path]:
+def load_network(path: str, device: str = "cpu") -> tuple[Module, Checkpoint, Path]:
     """Make a trained network from a checkpoint or from the folder of a run.
+
+    Parameters
+    ----------
+    path : str
+        The file or the folder.
+    device : str, default="cpu"
+        Where the network is wanted; it need not be where it was trained.
 
     Returns
     -------
@@ -43,6 +59,7 @@ def load_network(path: str) -> tuple[Module, Checkpoint, Path]:
     file : Path
         Which file it came from.
     """
+    use_device_for_command(device)
     file = find_checkpoint(path)
     checkpoint = load_checkpoint(file)
     weights = checkpoint.final_weights
@@ -52,5 +69,5 @@ def load_network(path: str) -> tuple[Module, Checkpoint, Path]:
         network.load_state_dict(weights)
     except MinicnnError as error:
         raise CheckpointError(f"{file}: its weights do not fit its own settings: {error}") from None
-    network.eval()
+    network.eval().to(device)
     return network, checkpoint, file

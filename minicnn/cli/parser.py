@@ -6,6 +6,7 @@ import argparse
 import importlib.metadata
 from typing import NoReturn
 
+from minicnn.cli.doctor import doctor_command
 from minicnn.cli.evaluate import evaluate_command
 from minicnn.cli.inspection import gradcheck_command, summary_command
 from minicnn.cli.predict import predict_command
@@ -45,6 +46,11 @@ examples:
   minicnn gradcheck                   every op, and a small GoogLeNet with both heads
   minicnn gradcheck --op conv2d
   minicnn gradcheck --model googlenet-cifar
+"""
+DOCTOR_EXAMPLES = """\
+examples:
+  minicnn doctor
+  minicnn doctor --device cuda && minicnn train --device cuda
 """
 
 
@@ -89,13 +95,13 @@ def build_parser() -> argparse.ArgumentParser:
         "--split", choices=("test", "val"), default="test",
         help="test images, or those the run held back for validation (default: test)",
     )  # fmt: skip
-    add_threads_flag(evaluate)
+    add_machine_flags(evaluate)
     evaluate.set_defaults(command=evaluate_command)
 
     predict = add("predict", "name what is on images", PREDICT_EXAMPLES)
     predict.add_argument("checkpoint", metavar="CHECKPOINT_OR_RUN", help="checkpoint file or folder of a run")
     predict.add_argument("images", metavar="IMAGE", nargs="+", help="image file")
-    add_threads_flag(predict)
+    add_machine_flags(predict)
     predict.set_defaults(command=predict_command)
 
     summary = add(
@@ -122,11 +128,26 @@ def build_parser() -> argparse.ArgumentParser:
         help="check a small version of this network only",
     )  # fmt: skip
     gradcheck.set_defaults(command=gradcheck_command)
+
+    doctor = add(
+        "doctor",
+        "say whether this machine's GPU can be used, and what to type if not",
+        DOCTOR_EXAMPLES,
+    )
+    doctor.add_argument(
+        "--device", metavar="DEVICE", default="cpu",
+        help="cuda or cuda:NUMBER: exit with status 2 if that GPU cannot be used (default: cpu)",
+    )  # fmt: skip
+    doctor.set_defaults(command=doctor_command)
     return parser
 
 
-def add_threads_flag(parser: argparse.ArgumentParser) -> None:
-    """Add --threads."""
+def add_machine_flags(parser: argparse.ArgumentParser) -> None:
+    """Add --device and --threads."""
+    parser.add_argument(
+        "--device", metavar="DEVICE", default="cpu",
+        help="where to compute: cpu, cuda, or cuda:N for GPU number N (default: cpu)",
+    )  # fmt: skip
     parser.add_argument(
         "--threads", metavar="N", type=positive_whole_number,
         help="threads to use; results do not depend on it (default: the cores this process may use)",

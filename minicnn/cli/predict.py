@@ -20,14 +20,14 @@ def predict_command(options: argparse.Namespace) -> int:
     """Print the most probable classes of each image; returns the exit status."""
     if options.threads is not None:
         set_num_threads(options.threads)
-    network, checkpoint, _ = load_network(options.checkpoint)
+    network, checkpoint, _ = load_network(options.checkpoint, options.device)
     names = checkpoint.data.class_names
     size = INPUT_SIZE[checkpoint.config.model]
     images = np.stack([data.read_image(path, size) for path in options.images])
     for start in range(0, len(images), IMAGES_AT_A_TIME):
         x = checkpoint.data.normalisation.apply(images[start : start + IMAGES_AT_A_TIME])
         with no_grad():
-            probabilities = F.softmax(network(Tensor(x)).logits).numpy()  # (n, classes)
+            probabilities = F.softmax(network(Tensor(x).to(options.device)).logits).numpy()  # (n, classes)
         for path, row in zip(options.images[start:], probabilities, strict=False):
             print(path)
             for best in np.argsort(-row, kind="stable")[:BEST]:

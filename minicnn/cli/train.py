@@ -10,8 +10,9 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from minicnn.cli.networks import INPUT_SIZE, build_network
-from minicnn.errors import CheckpointError, DeviceError, UsageError
+from minicnn.cli.networks import INPUT_SIZE, build_network, use_device_for_command
+from minicnn.cuda.products import set_float32_matmul_precision
+from minicnn.errors import CheckpointError, UsageError
 from minicnn.parallel import set_num_threads
 from minicnn.training import (
     Config,
@@ -49,7 +50,7 @@ def train_command(options: argparse.Namespace) -> int:
             raise UsageError("--resume writes to the folder of its run: it does not go together with --out")
         return _resume(options.resume, given, profile)
     config = resolve_config(given)
-    _use_machine(config)
+    _use_machine(config, profile)
     if overfit:
         return _overfit(config, given)
     if hasattr(options, "out"):
@@ -97,7 +98,7 @@ def _resume(folder: str, given: dict[str, Any], profile: bool) -> int:
         )
         return 0
     config = replace(config, **{name: given[name] for name in CHANGEABLE_ON_RESUME if name in given})
-    _use_machine(config)
+    _use_machine(config, profile)
     images = load_images(config, INPUT_SIZE[config.model])
     if images.facts != facts:
         raise CheckpointError(f"{folder}: the images found now are not those its config.json was written for")
@@ -105,7 +106,7 @@ def _resume(folder: str, given: dict[str, Any], profile: bool) -> int:
 
 
 def _train(config: Config, splits: Splits, run: RunFolder, profile: bool) -> int:
-    network = build_network(config, len(splits.facts.class_names))
+    network = build_network(config, len(splits.facts.class_names)).to(config.device)
     print(
         f"{describe(config)}: {splits.facts.train_images:,} training, {splits.facts.val_images:,} validation "
         f"and {len(splits.test.images):,} test images, {network.num_parameters():,} parameters, "
@@ -145,7 +146,7 @@ def _overfit(config: Config, given: dict[str, Any]) -> int:
     size = given.get("batch_size", min(OVERFIT_IMAGES, images.facts.train_images))
     config = replace(config, batch_size=size, augment=False)
     splits = make_splits(images, config, INPUT_SIZE[config.model])
-    network = build_network(config, len(splits.facts.class_names))
+    network = build_network(config, len(splits.facts.class_names)).to(config.device)
     x, labels = next(splits.train.epoch(0))
     lr = given.get("lr", GENTLE_RATE)
     classes = len(splits.facts.class_names)
@@ -153,11 +154,13 @@ def _overfit(config: Config, given: dict[str, Any]) -> int:
     return 0 if overfit_one_batch(network, x, labels, classes, lr, config.aux_weight) else 1
 
 
-def _use_machine(config: Config) -> None:
-    if config.device != "cpu":
-        raise DeviceError(
-            f"--device: expected cpu, got {config.device}: training on a GPU is not supported yet"
+def _use_machine(config: Config, profile: bool = False) -> None:
+    if profile and config.device != "cpu":
+        raise UsageError(
+            f"--profile measures ops on the CPU; it does not go together with --device {config.device}"
         )
+    use_device_for_command(config.device)
+    set_float32_matmul_precision(config.matmul_precision)
     if config.threads is not None:
         set_num_threads(config.threads)
 

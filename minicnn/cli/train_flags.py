@@ -12,7 +12,8 @@ from dataclasses import fields
 from typing import Any
 
 from minicnn.cli.values import model_name, number, whole_number
-from minicnn.training.config import ACTIVATIONS, DATA, DEVICES, INITIALISATIONS, MODELS, Config, flag
+from minicnn.cuda.products import PRECISIONS
+from minicnn.training.config import ACTIVATIONS, DATA, INITIALISATIONS, MODELS, Config, flag
 from minicnn.training.recipes import DEFAULTS, RECIPES, SCHEDULES, Recipe
 
 
@@ -54,7 +55,21 @@ def add_train_flags(parser: argparse.ArgumentParser) -> None:
         "threads; results do not depend on it",
         "the cores this process may use",
     )
-    _add(run, "device", str, None, "where to compute", choices=DEVICES)
+    _add(
+        run,
+        "device",
+        str,
+        "DEVICE",
+        "where to compute: cpu, cuda, or cuda:N for GPU number N (see minicnn doctor)",
+    )
+    _add(
+        run,
+        "matmul_precision",
+        str,
+        None,
+        "matrix products on a GPU: highest computes in float32, high in TF32, several times as fast",
+        choices=PRECISIONS,
+    )
 
     data = parser.add_argument_group("data")
     _add(

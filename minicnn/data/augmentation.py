@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 
-def crop_and_mirror(
-    padded: npt.NDArray[np.floating],
-    size: tuple[int, int],
-    mirror: bool,
-    rng: np.random.Generator,
+class Windows(NamedTuple):
+    """Which part of every image is seen, and which way round.
+
+    Attributes
+    ----------
+    top, left : integer array of shape (N,)
+        Where the part begins, in pixels of the image with its margin.
+    mirrored : bool array of shape (N,)
+        Whether left and right change places.
+    """
+
+    top: npt.NDArray[np.int64]
+    left: npt.NDArray[np.int64]
+    mirrored: npt.NDArray[np.bool_]
+
+
+def draw_windows(count: int, places: tuple[int, int], mirror: bool, rng: np.random.Generator) -> Windows:
+    """Draw a window for each of `count` images.
+
+    Parameters
+    ----------
+    count : int
+        N.
+    places : (int, int)
+        At how many heights, and at how many distances from the left, a window may begin.
+    mirror : bool
+        Whether each window is mirrored left to right with probability 1/2.
+    rng : numpy.random.Generator
+        Where the numbers come from.
+    """
+    top = rng.integers(0, places[0], count)
+    left = rng.integers(0, places[1], count)
+    mirrored = rng.random(count) < 0.5 if mirror else np.zeros(count, np.bool_)
+    return Windows(top, left, mirrored)
+
+
+def cut_windows(
+    padded: npt.NDArray[np.floating], size: tuple[int, int], windows: Windows
 ) -> npt.NDArray[np.floating]:
-    """Cut a window out of every image, at a place of its own, and mirror every other one.
+    """Cut its window out of every image.
 
     Parameters
     ----------
@@ -20,10 +55,8 @@ def crop_and_mirror(
         Images with a margin around them.
     size : (H, W)
         Of the windows, at most (PH, PW).
-    mirror : bool
-        Whether each window is mirrored left to right with probability 1/2.
-    rng : numpy.random.Generator
-        Where the places come from.
+    windows : Windows
+        Where they are.
 
     Returns
     -------
@@ -32,12 +65,9 @@ def crop_and_mirror(
     """
     N, PH, PW, C = padded.shape
     H, W = size
-    top = rng.integers(0, PH - H + 1, N)
-    left = rng.integers(0, PW - W + 1, N)
-    rows = np.arange(N)[:, None] * PH + top[:, None] + np.arange(H)  # (N, H), into all rows of the batch
+    rows = np.arange(N)[:, None] * PH + windows.top[:, None] + np.arange(H)  # (N, H), into all rows
     columns = np.tile(np.arange(W), (N, 1))  # (N, W)
-    if mirror:
-        columns[rng.random(N) < 0.5] = np.arange(W)[::-1]
-    columns += left[:, None]
+    columns[windows.mirrored] = np.arange(W)[::-1]
+    columns += windows.left[:, None]
     pixels = rows[:, :, None] * PW + columns[:, None, :]  # (N, H, W), into all pixels of the batch
     return np.take(padded.reshape(N * PH * PW, C), pixels, axis=0)

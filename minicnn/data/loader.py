@@ -8,15 +8,17 @@ from collections.abc import Generator, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from minicnn.data.augmentation import crop_and_mirror
+from minicnn.backend import Array, to_device
+from minicnn.data.augmentation import Windows, cut_windows, draw_windows
 from minicnn.data.normalisation import Normalisation
+from minicnn.data.on_gpu import ImagesOnGPU
 from minicnn.data.prefetch import prefetch
 from minicnn.data.resize import resize_bilinear
 from minicnn.errors import DataError
 from minicnn.random import Stream, counter_generator
 from minicnn.shapes import Size, integer, pair
 
-Batch = tuple[npt.NDArray[np.floating], npt.NDArray[np.int64]]
+Batch = tuple[Array, Array]
 
 
 class Loader:
@@ -54,6 +56,9 @@ class Loader:
         Whether to leave out the last batch of an epoch when it is not full.
     dtype : floating dtype, default=float32
         Of the images in a batch.
+    device : str, default="cpu"
+        Where batches are wanted: "cpu", "cuda" or "cuda:<index>". On a GPU the data set lies there, and
+        batches are made there, with the same bits.
 
     Raises
     ------
@@ -88,6 +93,7 @@ class Loader:
         shuffle: bool = False,
         drop_last: bool = False,
         dtype: npt.DTypeLike = np.float32,
+        device: str = "cpu",
     ) -> None:
         check_images_and_labels("Loader", images, labels)
         self.images = images
@@ -101,6 +107,10 @@ class Loader:
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.dtype = np.dtype(dtype)
+        self.device = device
+        self._on_gpu: ImagesOnGPU | None = None
+        if device != "cpu" and images.shape[1:3] == self.size:
+            self._on_gpu = ImagesOnGPU(images, normalisation, self.dtype, device)
         if drop_last and len(images) < self.batch_size:
             raise DataError(
                 f"Loader: expected at least one full batch of {self.batch_size} images, got {len(images)}"
@@ -130,28 +140,58 @@ class Loader:
         """
         integer("Loader.epoch", "epoch", epoch, minimum=0)
         integer("Loader.epoch", "start_step", start_step, minimum=0)
-        return prefetch(self._batches(epoch, start_step))
+        if self._on_gpu is not None:  # a thread of its own would not help: the GPU works by itself
+            return self._batches_on_gpu(self._on_gpu, epoch, start_step)
+        batches = prefetch(self._batches(epoch, start_step))
+        return batches if self.device == "cpu" else self._sent(batches)
 
-    def _batches(self, epoch: int, start_step: int) -> Iterator[Batch]:
+    @property
+    def _margin(self) -> tuple[int, int]:
+        """Rows above and below, and columns left and right of an image, into which a window may reach."""
+        return self.size[0] // 8, self.size[1] // 8
+
+    def _choices(self, epoch: int, start_step: int) -> Iterator[tuple[npt.NDArray[np.int64], Windows | None]]:
+        """Yield which images are in each batch, and what is seen of them (None: all of it)."""
         N = len(self.images)
         order = np.arange(N)
         if self.shuffle:
             order = counter_generator(self.seed, Stream.ORDER, epoch).permutation(N)
+        margin_y, margin_x = self._margin
+        for step in range(start_step, len(self)):
+            chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
+            windows = None
+            if self.augment:
+                rng = counter_generator(self.seed, Stream.AUGMENTATION, epoch, step)
+                places = (2 * margin_y + 1, 2 * margin_x + 1)
+                windows = draw_windows(len(chosen), places, self.mirror, rng)
+            yield chosen, windows
+
+    def _batches(self, epoch: int, start_step: int) -> Iterator[Batch]:
         H, W = self.size
-        margin_y, margin_x = H // 8, W // 8
+        margin_y, margin_x = self._margin
         padded_shape = (self.batch_size, H + 2 * margin_y, W + 2 * margin_x, self.images.shape[3])
         # One buffer for the whole epoch: its margin stays 0, its middle is overwritten by every batch.
         padded = np.zeros(padded_shape, self.dtype) if self.augment else None
-        for step in range(start_step, len(self)):
-            chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
+        for chosen, windows in self._choices(epoch, start_step):
             x = self.normalisation.apply(self.images[chosen], self.dtype)
             if x.shape[1:3] != self.size:
                 x = resize_bilinear(x, self.size)
-            if padded is not None:
+            if padded is not None and windows is not None:
                 padded[: len(x), margin_y : margin_y + H, margin_x : margin_x + W] = x
-                rng = counter_generator(self.seed, Stream.AUGMENTATION, epoch, step)
-                x = crop_and_mirror(padded[: len(x)], self.size, self.mirror, rng)
+                x = cut_windows(padded[: len(x)], self.size, windows)
             yield x, self.labels[chosen]
+
+    def _batches_on_gpu(
+        self, images: ImagesOnGPU, epoch: int, start_step: int
+    ) -> Generator[Batch, None, None]:
+        for chosen, windows in self._choices(epoch, start_step):
+            x = images.batch(chosen, windows, self._margin)
+            yield x, to_device(self.labels[chosen], self.device)
+
+    def _sent(self, batches: Iterator[Batch]) -> Generator[Batch, None, None]:
+        """Send batches that were made on the CPU, because their images have to be resized, to the GPU."""
+        for x, labels in batches:
+            yield to_device(x, self.device), to_device(labels, self.device)
 
 
 def check_images_and_labels(

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from minicnn import functional as F
+from minicnn.cuda.random import DeviceGenerator
 from minicnn.errors import ShapeError, UsageError
 from minicnn.nn.initialisers import he_normal
 from minicnn.nn.module import Module, Parameter
@@ -249,7 +250,7 @@ class Dropout(Module):
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
         super().__init__()
         self.p = p
-        self.rng = checked_generator(rng)
+        self.rng: np.random.Generator | DeviceGenerator = checked_generator(rng)
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape."""

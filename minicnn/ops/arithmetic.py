@@ -174,7 +174,10 @@ def _operand(op: str, value: Any, other: Tensor) -> Tensor:
         raise DTypeError(
             f"{op}: expected whole numbers for a tensor of dtype {other.dtype}, got {type(value).__name__}"
         )
-    return Tensor(array_module(other.data).asarray(array, dtype=other.dtype))
+    xp = array_module(other.data)
+    if array.ndim == 0:  # a number goes to a GPU with the call that writes it
+        return Tensor(xp.full((), array.item(), other.dtype))
+    return Tensor(xp.asarray(array, dtype=other.dtype))
 
 
 def _binary(function: Function, a: Any, b: Any) -> Tensor:

@@ -23,6 +23,9 @@ import numpy as np
 
 from minicnn.backend import Array, array_module
 from minicnn.buffers import empty
+from minicnn.cuda.graph import upload
+from minicnn.cuda.launch import launch_over_pixels
+from minicnn.cuda.switch import uses_kernels
 from minicnn.ops.im2col import pad
 from minicnn.ops.max_pool import pooling_window
 from minicnn.parallel import Tile, batch_tiles, run_tiles, scratch
@@ -44,6 +47,9 @@ class AvgPool2d(Function):
         (N, _, _, C), w = x.shape, self.window
         y = empty((N, w.OH, w.OW, C), x)
         count = self._count(x)
+        if uses_kernels(x):
+            self._launch("avg_pool_forward", N * w.OH * w.OW, x, count, y)
+            return y
 
         def forward_tile(index: int, tile: Tile) -> None:
             padded = pad(x[tile], w)  # (n, PH, PW, C)
@@ -66,6 +72,9 @@ class AvgPool2d(Function):
         N, _, _, C = gy.shape
         gx = empty((N, w.H, w.W, C), gy)
         count = self._count(gy)
+        if uses_kernels(gy):
+            self._launch("avg_pool_backward", N * w.H * w.W, gy, count, gx)
+            return (gx,)
 
         def backward_tile(index: int, tile: Tile) -> None:
             share = gy[tile] / count  # (n, OH, OW, C): the same for every pixel of a window
@@ -83,6 +92,13 @@ class AvgPool2d(Function):
         run_tiles(backward_tile, self._tiles(gx))
         return (gx,)
 
+    def _launch(self, kernel: str, pixels: int, source: Array, count: Array, target: Array) -> None:
+        w, C = self.window, source.shape[3]
+        launch_over_pixels(
+            "avg_pool.cu", kernel, pixels, C, (array_module(source).ascontiguousarray(source), count, target),
+            w.H, w.W, C, w.KH, w.KW, w.SH, w.SW, w.top, w.left, w.OH, w.OW,
+        )  # fmt: skip
+
     def _count(self, like: Array) -> Array:
         """How many places of each window are counted: (OH, OW, 1)."""
         w = self.window
@@ -92,8 +108,11 @@ class AvgPool2d(Function):
             counted[: w.PH - w.extra_bottom, : w.PW - w.extra_right] = 1
         else:
             counted[rows, columns] = 1
-        count = sum(counted[w.taps(i, j)] for i in range(w.KH) for j in range(w.KW))
-        return array_module(like).asarray(count)[:, :, None]
+        count = np.zeros((w.OH, w.OW), like.dtype)
+        for i in range(w.KH):
+            for j in range(w.KW):
+                count += counted[w.taps(i, j)]
+        return (count if array_module(like) is np else upload(count))[:, :, None]
 
     def _tiles(self, x: Array) -> list[Tile]:
         w = self.window

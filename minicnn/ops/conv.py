@@ -43,7 +43,9 @@ from minicnn.backend import Array, array_module
 from minicnn.buffers import empty
 from minicnn.errors import ShapeError
 from minicnn.ops import winograd
+from minicnn.ops.bias_relu import add_bias, sum_rows
 from minicnn.ops.im2col import col2im, group_weights, im2col, split_groups, turn_weights
+from minicnn.ops.matrix_product import multiply_into
 from minicnn.ops.winograd import WinogradKernel
 from minicnn.parallel import Tile, batch_tiles, run_tiles, scratch, sum_of_tiles
 from minicnn.shapes import Padding, Size, Window, check_image_batch, integer, window
@@ -54,6 +56,7 @@ class Conv2d(Function):
     """Convolution of a batch of images with a bank of filters."""
 
     name = "conv2d"
+    relu = False  # whether a fused op clips the output at zero
 
     def __init__(self, window: Window, groups: int = 1) -> None:
         self.window = window
@@ -66,17 +69,12 @@ class Conv2d(Function):
 
         def forward_tile(index: int, tile: Tile) -> None:
             kernel.convolve(x[tile], out=y[tile])
-            finish(y[tile])
+            add_bias(y[tile], b, self.relu)
 
         def forward_rows(index: int, rows: Tile) -> None:  # of the only image
             seen, part = self.window.part(rows)
             kernel.convolve(x[:, seen], out=y[:, rows], window=part)
-            finish(y[:, rows])
-
-        def finish(y_tile: Array) -> None:
-            if b is not None:
-                y_tile += b
-            self.finish_tile(y_tile)
+            add_bias(y[:, rows], b, self.relu)
 
         if len(x) == 1:
             bytes_per_row = kernel.bytes_per_image // self.window.OH
@@ -99,9 +97,8 @@ class Conv2d(Function):
         gb_parts = empty((len(tiles), gy.shape[3]), x) if wants_gb else None
 
         def backward_tile(index: int, tile: Tile) -> None:
-            gy_tile = self.start_tile(gy[tile], tile)  # (n, OH, OW, CO)
-            if gb_parts is not None:
-                sum_rows(gy_tile, out=gb_parts[index])
+            gb = None if gb_parts is None else gb_parts[index]
+            gy_tile = self.start_tile(gy[tile], tile, gb)  # (n, OH, OW, CO)
             kernel.gradients(
                 x[tile],
                 gy_tile,
@@ -114,11 +111,13 @@ class Conv2d(Function):
         gb = sum_of_tiles(gb_parts) if gb_parts is not None else None
         return (gx, gw, gb)[: len(self.needs_gradient)]
 
-    def finish_tile(self, y_tile: Array) -> None:
-        """Where a fused op goes on with the output, while it is in the cache."""
+    def start_tile(self, gy_tile: Array, tile: Tile, gb: Array | None) -> Array:
+        """Write the gradient of the bias, if it is wanted, and return that of the convolution's output.
 
-    def start_tile(self, gy_tile: Array, tile: Tile) -> Array:
-        """Where a fused op turns the gradient of its own output into that of the convolution's."""
+        Which is where a fused op begins with the gradient of its own output.
+        """
+        if gb is not None:
+            sum_rows(gy_tile, out=gb)
         return gy_tile
 
 
@@ -182,7 +181,7 @@ class Im2colKernel:
     def convolve(self, x: Array, out: Array, window: Window | None = None) -> None:
         """Write the convolution of x (n, H, W, CI) into out (n, OH, OW, CO), by `window` or its own."""
         cols = im2col(x, window or self.window, len(self.weights))  # (G, n*OH*OW, K)
-        array_module(x).matmul(cols, self.weights, out=split_groups(out, len(self.weights)))
+        multiply_into(cols, self.weights, out=split_groups(out, len(self.weights)))
 
     def prepare_input_gradient(self) -> None:
         """Turn the filters, where the gradient of x is a convolution with them."""
@@ -194,34 +193,23 @@ class Im2colKernel:
 
         gx has the shape of x, gw that of `weights`.
         """
-        xp = array_module(x)
         gy_rows = split_groups(gy, len(self.weights))  # (G, n*OH*OW, CO/G)
         if gw is not None:
             cols = im2col(x, self.window, len(self.weights))  # (G, n*OH*OW, K)
-            xp.matmul(cols.transpose(0, 2, 1), gy_rows, out=gw)
+            multiply_into(cols.transpose(0, 2, 1), gy_rows, out=gw)
         if gx is None:
             return
         if self.turned_window is not None and self.turned is not None:
             gcols = im2col(gy, self.turned_window, len(self.weights))  # (G, n*H*W, KH*KW*CO/G)
-            xp.matmul(gcols, self.turned, out=split_groups(gx, len(self.weights)))
+            multiply_into(gcols, self.turned, out=split_groups(gx, len(self.weights)))
         else:
             gcols = scratch("columns", (*gy_rows.shape[:2], self.weights.shape[1]), x)
-            xp.matmul(gy_rows, self.weights.transpose(0, 2, 1), out=gcols)  # (G, n*OH*OW, K)
+            multiply_into(gy_rows, self.weights.transpose(0, 2, 1), out=gcols)  # (G, n*OH*OW, K)
             col2im(gcols, self.window, out=gx)
 
     def weight_gradient(self, grouped: Array) -> Array:
         """Bring the sum of all tiles' gw into the shape of w."""
         return grouped.transpose(1, 0, 2).reshape(self.shape)
-
-
-def sum_rows(x: Array, out: Array) -> None:
-    """Write the sum of x (n, OH, OW, C) over all pixels into out (C,).
-
-    As a product with a row of ones: two to ten times faster than `x.sum`, and more accurate.
-    """
-    xp = array_module(x)
-    rows = x.reshape(-1, x.shape[-1])
-    xp.matmul(xp.ones(len(rows), x.dtype), rows, out=out)
 
 
 # ---- the public function ----------------------------------------------------------------------------

@@ -12,9 +12,9 @@ Derivation: docs/ops/conv2d.md and docs/ops/relu.md.
 
 from __future__ import annotations
 
-from minicnn.backend import Array, array_module
+from minicnn.backend import Array
+from minicnn.ops.bias_relu import mask_and_sum
 from minicnn.ops.conv import Conv2d, check_conv2d
-from minicnn.ops.relu import relu_gradient
 from minicnn.parallel import Tile, scratch
 from minicnn.shapes import Padding, Size
 from minicnn.tensor import Tensor
@@ -24,6 +24,7 @@ class Conv2dReLU(Conv2d):
     """ReLU of a convolution."""
 
     name = "conv2d_relu"
+    relu = True
 
     def forward(self, x: Array, w: Array, b: Array | None = None) -> Array:
         """Return y; saves x, the kernel and y."""
@@ -31,14 +32,10 @@ class Conv2dReLU(Conv2d):
         self.save(*self.saved, y)
         return y
 
-    def finish_tile(self, y_tile: Array) -> None:
-        """Clip the tile at zero, in place."""
-        array_module(y_tile).maximum(y_tile, 0, out=y_tile)
-
-    def start_tile(self, gy_tile: Array, tile: Tile) -> Array:
-        """Let the gradient through where the output is positive."""
+    def start_tile(self, gy_tile: Array, tile: Tile, gb: Array | None) -> Array:
+        """Let the gradient through where the output is positive; the bias receives what came through."""
         gz = scratch("masked gradient", gy_tile.shape, gy_tile)
-        relu_gradient(gy_tile, self.saved[2][tile], out=gz)
+        mask_and_sum(gy_tile, self.saved[2][tile], gz, gb)
         return gz
 
     def branches(self) -> Array:

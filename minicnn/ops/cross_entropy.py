@@ -21,12 +21,16 @@ from typing import Literal
 
 import numpy as np
 
-from minicnn.backend import Array, array_module, is_array
-from minicnn.errors import DTypeError, ShapeError
+from minicnn.backend import Array, array_module, device_of, is_array
+from minicnn.cuda.launch import C_TYPES, launch
+from minicnn.cuda.switch import uses_kernels
+from minicnn.errors import DeviceError, DTypeError, ShapeError
 from minicnn.ops.log_softmax import log_probabilities
 from minicnn.tensor import Function, Tensor, check_tensor
 
 Reduction = Literal["mean", "sum", "none"]
+
+THREADS = 128  # for a sample, on a GPU
 
 
 class CrossEntropy(Function):
@@ -39,17 +43,20 @@ class CrossEntropy(Function):
         self.reduction = reduction
 
     def forward(self, x: Array) -> Array:
-        """Return the loss; saves the log-probabilities."""
+        """Return the loss; saves the log-probabilities (on a GPU x and each sample's log-sum-exp)."""
         xp = array_module(x)
+        if uses_kernels(x):
+            losses = self._forward_on_gpu(x)
+            return losses if self.reduction == "none" else self._reduced(losses)
         log_p = log_probabilities(x, axis=1)
         self.save(log_p)
         losses = -log_p[xp.arange(len(x)), self.labels]
-        if self.reduction == "none":
-            return losses
-        return losses.mean(dtype=x.dtype) if self.reduction == "mean" else losses.sum(dtype=x.dtype)
+        return losses if self.reduction == "none" else self._reduced(losses)
 
     def backward(self, gy: Array) -> tuple[Array]:
         """Return gx."""
+        if len(self.saved) == 2:
+            return (self._backward_on_gpu(gy),)
         (log_p,) = self.saved
         xp = array_module(log_p)
         gx = xp.exp(log_p)
@@ -58,6 +65,33 @@ class CrossEntropy(Function):
             gy = gy / log_p.dtype.type(len(gx))
         gx *= gy[:, None] if self.reduction == "none" else gy
         return (gx,)
+
+    def _reduced(self, losses: Array) -> Array:
+        return losses.mean(dtype=losses.dtype) if self.reduction == "mean" else losses.sum(dtype=losses.dtype)
+
+    def _forward_on_gpu(self, x: Array) -> Array:
+        xp = array_module(x)
+        x = xp.ascontiguousarray(x)
+        self.labels = self.labels.astype(np.int64, copy=False)
+        losses, log_sums = xp.empty(len(x), x.dtype), xp.empty(len(x), x.dtype)
+        launch(
+            "cross_entropy.cu", f"cross_entropy_forward<{C_TYPES[x.dtype]}>", (len(x),), (THREADS,),
+            x, xp.ascontiguousarray(self.labels), losses, log_sums, x.shape[1],
+        )  # fmt: skip
+        self.save(x, log_sums)
+        return losses
+
+    def _backward_on_gpu(self, gy: Array) -> Array:
+        x, log_sums = self.saved
+        xp = array_module(x)
+        gx = xp.empty_like(x)
+        factor = x.dtype.type(1 / len(x) if self.reduction == "mean" else 1)
+        launch(
+            "cross_entropy.cu", f"cross_entropy_backward<{C_TYPES[x.dtype]}>", (len(x),), (THREADS,),
+            x, xp.ascontiguousarray(self.labels), log_sums, xp.ascontiguousarray(gy), gx,
+            x.shape[1], int(self.reduction == "none"), factor,
+        )  # fmt: skip
+        return gx
 
 
 def cross_entropy(logits: Tensor, labels: Array, reduction: Reduction = "mean") -> Tensor:
@@ -68,7 +102,8 @@ def cross_entropy(logits: Tensor, labels: Array, reduction: Reduction = "mean") 
     logits : Tensor of shape (N, K)
         Scores of N samples for K classes, float32 or float64.
     labels : array of shape (N,)
-        Classes as integers from 0 to K - 1.
+        Classes as integers from 0 to K - 1. Labels that lie on a GPU are not looked at, since that would mean
+        to wait for it: the loss of a sample whose label is no class is NaN.
     reduction : "mean", "sum" or "none", default="mean"
         Over the samples.
 
@@ -112,9 +147,15 @@ def check_labels(logits: Tensor, labels: Array) -> Array:
         raise ShapeError(
             f"cross_entropy: labels: expected shape ({N},) for {N} samples, got {tuple(labels.shape)}"
         )
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= K:
-        raise ShapeError(
-            f"cross_entropy: labels: expected classes from 0 to {K - 1}, got values from {low} to {high}"
+    if isinstance(labels, np.ndarray) or not uses_kernels(logits.data):
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= K:
+            raise ShapeError(
+                f"cross_entropy: labels: expected classes from 0 to {K - 1}, got values from {low} to {high}"
+            )
+    if isinstance(logits.data, np.ndarray) and not isinstance(labels, np.ndarray):
+        raise DeviceError(
+            f"cross_entropy: expected tensors on one device, got {logits.device} and {device_of(labels)}; "
+            "use .to(device)"
         )
     return array_module(logits.data).asarray(labels)

@@ -18,7 +18,10 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn.backend import Array, array_module
-from minicnn.errors import ShapeError
+from minicnn.cuda.random import DeviceGenerator
+from minicnn.cuda.switch import uses_kernels
+from minicnn.errors import DeviceError, ShapeError
+from minicnn.parallel import on_device_of
 from minicnn.random import checked_generator
 from minicnn.tensor import Function, Tensor, check_floating
 
@@ -41,7 +44,10 @@ class Dropout(Function):
 
 
 def dropout(
-    x: Tensor, p: float = 0.5, training: bool = True, rng: np.random.Generator | None = None
+    x: Tensor,
+    p: float = 0.5,
+    training: bool = True,
+    rng: np.random.Generator | DeviceGenerator | None = None,
 ) -> Tensor:
     """Zero each value with probability p and scale the others by 1 / (1 - p).
 
@@ -53,8 +59,9 @@ def dropout(
         Probability to drop, from 0 to 1. With p=0 the result is x itself.
     training : bool, default=True
         At inference (False) the result is x itself.
-    rng : numpy.random.Generator, optional
-        Where the random numbers come from; left out, a fresh generator.
+    rng : numpy.random.Generator or cuda.random.DeviceGenerator, optional
+        Where the random numbers come from; left out, a fresh generator. For a tensor on a GPU, NumPy's draws
+        the key of a generator that runs there, so the same seed gives other numbers than on the CPU.
 
     Returns
     -------
@@ -81,8 +88,20 @@ def dropout(
     check_floating("dropout", x)
     if not training or p == 0:
         return x
-    rng = checked_generator(rng)
+    return Dropout(draw_mask(x, p, rng)).apply(x)
+
+
+def draw_mask(x: Tensor, p: float, rng: np.random.Generator | DeviceGenerator | None) -> Array:
+    """Draw what x is multiplied with: 0 with probability p, else 1 / (1 - p)."""
+    if not isinstance(rng, DeviceGenerator):
+        rng = checked_generator(rng)
+    if uses_kernels(x.data):
+        with on_device_of(x.data):
+            generator = rng if isinstance(rng, DeviceGenerator) else DeviceGenerator.from_generator(rng)
+            return generator.dropout_mask(x.shape, p, x.dtype)
+    if isinstance(rng, DeviceGenerator):
+        raise DeviceError(f"dropout: rng: expected a NumPy generator for a tensor on {x.device}, got a GPU's")
     keep = rng.random(x.shape, dtype=np.float32) >= p
     # With p = 1 nothing is kept, and there is nothing to scale.
     mask = keep.astype(x.dtype) / (x.dtype.type(1 - p) if p < 1 else 1)
-    return Dropout(array_module(x.data).asarray(mask, dtype=x.dtype)).apply(x)
+    return array_module(x.data).asarray(mask, dtype=x.dtype)

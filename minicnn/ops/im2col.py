@@ -10,6 +10,8 @@ Derivation: docs/ops/conv2d.md.
 from __future__ import annotations
 
 from minicnn.backend import Array, array_module
+from minicnn.cuda.launch import evenly_spaced, launch_over_pixels
+from minicnn.cuda.switch import uses_kernels
 from minicnn.parallel import scratch
 from minicnn.shapes import Window
 
@@ -23,6 +25,8 @@ def im2col(x: Array, window: Window, groups: int = 1) -> Array:
     n, _, _, CI = x.shape
     if window.is_pointwise:
         return split_groups(x, groups)
+    if uses_kernels(x):
+        return _im2col_on_gpu(x, window, groups)
     padded = pad(x, window)
     image, row, pixel, channel = padded.strides
     patches = array_module(x).lib.stride_tricks.as_strided(
@@ -41,6 +45,9 @@ def col2im(gcols: Array, window: Window, out: Array) -> None:
     gcols (G, n*OH*OW, KH*KW*CI/G), out (n, H, W, CI). For one kernel element (i, j) the OH x OW pixels
     are distinct, so a whole slice is added at once; the overlaps are between different (i, j).
     """
+    if uses_kernels(out):
+        _col2im_on_gpu(gcols, window, out)
+        return
     groups = len(gcols)
     n, _, _, CI = out.shape
     patches = gcols.reshape(groups, n, window.OH, window.OW, window.KH, window.KW, CI // groups)
@@ -53,6 +60,37 @@ def col2im(gcols: Array, window: Window, out: Array) -> None:
             by_group[:, rows, columns] += patches[:, :, :, :, i, j].transpose(1, 2, 3, 0, 4)
     rows, columns = window.image
     out[...] = gpadded[:, rows, columns]
+
+
+def _im2col_on_gpu(x: Array, window: Window, groups: int) -> Array:
+    w = window
+    n, H, W, CI = x.shape
+    C = CI // groups
+    rows = n * w.OH * w.OW
+    cols = scratch("columns", (groups, rows, w.KH * w.KW * C), x)
+    geometry = (H, W, C, w.KH, w.KW, w.SH, w.SW, w.top, w.left, w.OH, w.OW)
+    for g in range(groups):
+        part, step = evenly_spaced(x[..., g * C : (g + 1) * C])
+        launch_over_pixels(
+            "im2col.cu", "im2col", rows, C, (part, cols[g]), *geometry[:3], step, *geometry[3:],
+            numbers=cols.shape[2],
+        )  # fmt: skip
+    return cols
+
+
+def _col2im_on_gpu(gcols: Array, window: Window, out: Array) -> None:
+    w = window
+    n, H, W, CI = out.shape
+    C = CI // len(gcols)
+    geometry = (H, W, C, w.KH, w.KW, w.SH, w.SW, w.top, w.left, w.OH, w.OW)
+    for g, part in enumerate(gcols):
+        target = out[..., g * C : (g + 1) * C]
+        rows, step = evenly_spaced(target)
+        launch_over_pixels(
+            "im2col.cu", "col2im", n * H * W, C, (part, rows), *geometry[:3], step, *geometry[3:]
+        )
+        if rows is not target:
+            target[...] = rows
 
 
 def pad(x: Array, window: Window) -> Array:

@@ -30,14 +30,13 @@ from __future__ import annotations
 import itertools
 from typing import NamedTuple
 
-import numpy as np
-
 from minicnn.backend import Array, array_module
 from minicnn.buffers import empty
 from minicnn.errors import ShapeError
-from minicnn.ops.conv import ConvolutionKernel, convolution_kernel, sum_rows
-from minicnn.ops.max_pool import MaxPoolKernel, Winners
-from minicnn.ops.relu import relu_gradient
+from minicnn.ops.bias_relu import add_bias, mask_and_sum
+from minicnn.ops.conv import ConvolutionKernel, convolution_kernel
+from minicnn.ops.matrix_product import multiply_into
+from minicnn.ops.max_pool import MaxPoolKernel, winners_of
 from minicnn.parallel import Tile, batch_tiles, run_tiles, scratch, sum_of_tiles
 from minicnn.shapes import check_image_batch, window
 from minicnn.tensor import Function, Tensor, check_tensor
@@ -76,28 +75,23 @@ class Inception(Function):
         y = empty((N, H, W, c.y), x)
 
         def reduce(x_tile: Array, reduced_tile: Array) -> None:
-            xp.matmul(pixels(x_tile), w_reduce, out=pixels(reduced_tile))
-            reduced_tile += b_reduced
-            xp.maximum(reduced_tile, 0, out=reduced_tile)
+            multiply_into(pixels(x_tile), w_reduce, out=pixels(reduced_tile))
+            add_bias(reduced_tile, b_reduced, relu=True)
 
         def conv3(tile: Tile) -> None:
             kernels.conv3.convolve(reduced[tile][..., c.reduced3], out=y[tile][..., c.y3])
 
         def other_branches(tile: Tile) -> None:
-            xp.matmul(pixels(x[tile]), w1[0, 0], out=pixels(y[tile])[:, c.y1])
+            multiply_into(pixels(x[tile]), w1[0, 0], out=pixels(y[tile])[:, c.y1])
             kernels.conv5.convolve(reduced[tile][..., c.reduced5], out=y[tile][..., c.y5])
             kernels.pool.maximum(x[tile], pooled[tile], None if winners is None else winners.of(tile))
-            xp.matmul(pixels(pooled[tile]), w_proj[0, 0], out=pixels(y[tile])[:, c.y_proj])
-
-        def finish(y_tile: Array) -> None:
-            y_tile += b
-            xp.maximum(y_tile, 0, out=y_tile)
+            multiply_into(pixels(pooled[tile]), w_proj[0, 0], out=pixels(y[tile])[:, c.y_proj])
 
         def forward_tile(index: int, tile: Tile) -> None:
             reduce(x[tile], reduced[tile])
             conv3(tile)
             other_branches(tile)
-            finish(y[tile])
+            add_bias(y[tile], b, relu=True)
 
         if N > 1:
             run_tiles(forward_tile, self._tiles(x, y))
@@ -105,7 +99,7 @@ class Inception(Function):
             rows = batch_tiles(H, x[0, 0].size * x.dtype.itemsize, x)
             run_tiles(lambda _, tile: reduce(x[:, tile], reduced[:, tile]), rows)
             run_tiles(lambda index, image: (conv3, other_branches)[index](image), [slice(0, 1)] * 2)
-            finish(y)
+            add_bias(y, b, relu=True)
         self.save(x, w_reduce, w1, w_proj, reduced, pooled, y, *(winners or (None, None)), kernels, c)
         return y
 
@@ -130,28 +124,29 @@ class Inception(Function):
             # Side by side, the gradients of what the convolutions gave: reductions first, then in y's order.
             g = scratch("gradients", (len(x_tile), H, W, c.reduced + c.y), x)
             g_reduced, g_y = g[..., : c.reduced], g[..., c.reduced :]
-            relu_gradient(gy[tile], y_tile, out=g_y)
+            gb_reduced, gb_y = gb[index, : c.reduced], gb[index, c.reduced :]
+            mask_and_sum(gy[tile], y_tile, g_y, gb_y)
             for kernel, c_in, c_out, gw in (
                 (kernels.conv3, c.reduced3, c.y3, gw3),
                 (kernels.conv5, c.reduced5, c.y5, gw5),
             ):
                 kernel.gradients(reduced_tile[..., c_in], g_y[..., c_out], g_reduced[..., c_in], gw[index])
-            relu_gradient(g_reduced, reduced_tile, out=g_reduced)
-            sum_rows(g, out=gb[index])
+            mask_and_sum(g_reduced, reduced_tile, g_reduced, gb_reduced)
 
             g_first = pixels(g)[:, : c.reduced + c.y1.stop]
-            xp.matmul(pixels(x_tile).T, g_first, out=gw_first[index])
-            xp.matmul(g_first, w_first.T, out=pixels(gx_tile))
+            multiply_into(pixels(x_tile).T, g_first, out=gw_first[index])
+            multiply_into(g_first, w_first.T, out=pixels(gx_tile))
 
             g_proj = pixels(g_y)[:, c.y_proj]
             g_pooled = scratch("gradient of pooled", x_tile.shape, x)
-            xp.matmul(pixels(pooled[tile]).T, g_proj, out=gw_proj[index, 0, 0])
-            xp.matmul(g_proj, w_proj[0, 0].T, out=pixels(g_pooled))
-            kernels.pool.add_to_winners(g_pooled, Winners(*winners).of(tile), gx_tile)
+            multiply_into(pixels(pooled[tile]).T, g_proj, out=gw_proj[index, 0, 0])
+            multiply_into(g_proj, w_proj[0, 0].T, out=pixels(g_pooled))
+            kernels.pool.add_to_winners(g_pooled, winners_of(winners).of(tile), gx_tile)
 
         run_tiles(backward_tile, tiles)
         gw_first = sum_of_tiles(gw_first)[None, None]
-        gb_reduced, gb_y = np.split(sum_of_tiles(gb), [c.reduced])
+        gb = sum_of_tiles(gb)
+        gb_reduced, gb_y = gb[: c.reduced], gb[c.reduced :]
         return (
             gx,
             gw_first[..., c.reduced :], gb_y[c.y1],
@@ -167,8 +162,10 @@ class Inception(Function):
         _, _, _, _, reduced, _, y, *winners, kernels, _ = self.saved
         if winners[0] is None:
             return None
-        places = kernels.pool.places(Winners(*winners))
-        return np.concatenate([a.reshape(len(y), -1) for a in (reduced > 0, y > 0, places)], axis=1)
+        places = kernels.pool.places(winners_of(winners))
+        return array_module(y).concatenate(
+            [a.reshape(len(y), -1) for a in (reduced > 0, y > 0, places)], axis=1
+        )
 
     def _tiles(self, x: Array, y: Array) -> list[Tile]:
         return batch_tiles(len(x), (x[0].size + y[0].size) * x.dtype.itemsize, x)

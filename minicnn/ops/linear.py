@@ -21,7 +21,8 @@ from __future__ import annotations
 from minicnn.backend import Array, array_module
 from minicnn.buffers import empty
 from minicnn.errors import ShapeError
-from minicnn.ops.conv import sum_rows
+from minicnn.ops.bias_relu import add_bias, sum_rows
+from minicnn.ops.matrix_product import multiply_into
 from minicnn.parallel import batch_tiles, run_tiles
 from minicnn.tensor import Function, Tensor, check_tensor
 
@@ -35,8 +36,7 @@ class Linear(Function):
         """Return y; saves x and w."""
         self.save(x, w)
         y = tiled_product(x, w)
-        if b is not None:
-            y += b
+        add_bias(y, b, relu=False)
         return y
 
     def backward(self, gy: Array) -> tuple[Array | None, ...]:
@@ -54,15 +54,14 @@ class Linear(Function):
 
 def tiled_product(a: Array, b: Array) -> Array:
     """Compute a @ b, (M, K) @ (K, N), in tiles of rows of a or columns of b, whichever are more."""
-    xp = array_module(a)
     (M, K), N = a.shape, b.shape[1]
     product = empty((M, N), a)
     if M >= N:
         tiles = batch_tiles(M, (K + N) * a.dtype.itemsize, a)
-        run_tiles(lambda _, rows: xp.matmul(a[rows], b, out=product[rows]), tiles)
+        run_tiles(lambda _, rows: multiply_into(a[rows], b, out=product[rows]), tiles)
     else:
         tiles = batch_tiles(N, (K + M) * a.dtype.itemsize, a)
-        run_tiles(lambda _, columns: xp.matmul(a, b[:, columns], out=product[:, columns]), tiles)
+        run_tiles(lambda _, columns: multiply_into(a, b[:, columns], out=product[:, columns]), tiles)
     return product
 
 

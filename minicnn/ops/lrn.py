@@ -26,12 +26,15 @@ from __future__ import annotations
 
 from minicnn.backend import Array, array_module
 from minicnn.buffers import empty
+from minicnn.cuda.launch import C_TYPES, block_for, launch
+from minicnn.cuda.switch import uses_kernels
 from minicnn.errors import ShapeError
 from minicnn.parallel import Tile, batch_tiles, run_tiles, scratch
 from minicnn.shapes import integer
 from minicnn.tensor import Function, Tensor, check_tensor
 
 BLOCK = 64  # channels; with fewer, products become too narrow to be fast
+SHARED_BYTES = 48 << 10  # of a block of threads on a GPU; what every GPU has
 
 
 class LocalResponseNorm(Function):
@@ -46,8 +49,14 @@ class LocalResponseNorm(Function):
         self.k = k
 
     def forward(self, x: Array) -> Array:
-        """Return y; saves x and u."""
+        """Return y; saves x and u (on a GPU only x: there, computing u again is faster than reading it)."""
         xp = array_module(x)
+        if self._has_kernel(x):
+            y = empty(x.shape, x)
+            x = xp.ascontiguousarray(x)
+            self._launch("lrn_forward", 1, x, y)
+            self.save(x, None)
+            return y
         band = (self.alpha / self.size * self._band(x)).astype(x.dtype)
         u, y = empty(x.shape, x), empty(x.shape, x)
 
@@ -70,6 +79,10 @@ class LocalResponseNorm(Function):
         """Return gx."""
         x, u = self.saved
         xp = array_module(x)
+        if u is None:
+            gx = empty(x.shape, x)
+            self._launch("lrn_backward", 2, x, xp.ascontiguousarray(gy), gx)
+            return (gx,)
         band = (-2 * self.alpha * self.beta / self.size * self._band(x).T).astype(x.dtype)
         gx = empty(x.shape, x)
         x_pixels, u_pixels, gy_pixels, gx_pixels = pixels(x), pixels(u), pixels(gy), pixels(gx)
@@ -89,6 +102,23 @@ class LocalResponseNorm(Function):
 
         run_tiles(backward_tile, tiles_of_pixels(x))
         return (gx,)
+
+    def _has_kernel(self, x: Array) -> bool:
+        """Tell whether a kernel does it: one that has room for the channels of a pixel, twice."""
+        return uses_kernels(x) and 2 * x.shape[-1] * x.itemsize <= SHARED_BYTES
+
+    def _launch(self, kernel: str, rows_of_shared_memory: int, *arrays: Array) -> None:
+        x = arrays[0]
+        C, dtype = x.shape[-1], x.dtype
+        pixels = x.size // C
+        bytes_per_pixel = rows_of_shared_memory * C * x.itemsize
+        across, down = block_for(C)
+        down = min(down, SHARED_BYTES // bytes_per_pixel)
+        launch(
+            "lrn.cu", f"{kernel}<{C_TYPES[dtype]}>", (-(-pixels // down),), (across, down),
+            *arrays, pixels, C, self.size, *map(dtype.type, (self.alpha / self.size, self.beta, self.k)),
+            shared_bytes=down * bytes_per_pixel,
+        )  # fmt: skip
 
     def _band(self, like: Array) -> Array:
         """B[d, c] = 1 where channel d lies in the window of channel c: (C, C)."""

@@ -16,19 +16,23 @@ the winner's place in its window (one byte is enough up to 256 places), and the 
 gradient back the same way: first to the winning row, then to the winning pixel in it. The first row that
 holds the maximum, and the first place in that row, is the first place in row-major order.
 
-The padding is never made: a place that falls on it is left out of the comparison.
+The padding is never made: a place that falls on it is left out of the comparison. On a GPU a thread looks at
+a whole window at once, and remembers one place.
 
 Derivation: docs/ops/max_pool2d.md.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from minicnn.backend import Array, array_module
 from minicnn.buffers import empty
+from minicnn.cuda.launch import launch_over_pixels
+from minicnn.cuda.switch import uses_kernels
 from minicnn.errors import ShapeError
 from minicnn.parallel import Tile, batch_tiles, run_tiles, scratch
 from minicnn.shapes import Padding, Size, Window, check_image_batch, window
@@ -54,7 +58,7 @@ class MaxPool2d(Function):
         (N, _, _, C), w = x.shape, self.window
         y = empty((N, w.OH, w.OW, C), x)
         winners = self.kernel.empty_winners(x) if self.is_recorded else None
-        self.save(*(winners or (None, None)))
+        self.save(*(winners or (None,)))
 
         def forward_tile(index: int, tile: Tile) -> None:
             self.kernel.maximum(x[tile], y[tile], None if winners is None else winners.of(tile))
@@ -64,35 +68,51 @@ class MaxPool2d(Function):
 
     def backward(self, gy: Array) -> tuple[Array]:
         """Return gx."""
-        winners = Winners(*self.saved)
+        winners = winners_of(self.saved)
         (N, _, _, C), w = gy.shape, self.window
         gx = empty((N, w.H, w.W, C), gy)
 
         def backward_tile(index: int, tile: Tile) -> None:
-            gx[tile] = 0
-            self.kernel.add_to_winners(gy[tile], winners.of(tile), gx[tile])
+            self.kernel.give_to_winners(gy[tile], winners.of(tile), gx[tile])
 
         run_tiles(backward_tile, batch_tiles(N, self.kernel.bytes_per_image(gx), gx))
         return (gx,)
 
     def branches(self) -> Array | None:
         """Return for each window the place of its winner, as row * KW + column."""
-        winners = Winners(*self.saved)
-        return None if winners.along_rows is None else self.kernel.places(winners)
+        return None if self.saved[0] is None else self.kernel.places(winners_of(self.saved))
 
 
 # ---- on one tile of n images ------------------------------------------------------------------------
 
 
-class Winners(NamedTuple):
+class WinnersOfPasses(NamedTuple):
     """Which place of its window won, in each of the two passes."""
 
     along_rows: Array  # (N, H, OW, C)
     along_columns: Array  # (N, OH, OW, C)
 
-    def of(self, tile: Tile) -> Winners:
+    def of(self, tile: Tile) -> WinnersOfPasses:
         """Winners of some images."""
-        return Winners(self.along_rows[tile], self.along_columns[tile])
+        return WinnersOfPasses(self.along_rows[tile], self.along_columns[tile])
+
+
+class WinnersOfWindows(NamedTuple):
+    """Which place of its window won, as row * KW + column: what the kernel of the GPU remembers."""
+
+    places: Array  # (N, OH, OW, C)
+
+    def of(self, tile: Tile) -> WinnersOfWindows:
+        """Winners of some images."""
+        return WinnersOfWindows(self.places[tile])
+
+
+Winners: TypeAlias = WinnersOfPasses | WinnersOfWindows
+
+
+def winners_of(saved: Sequence[Array]) -> Winners:
+    """Make winners of the arrays they were saved as."""
+    return WinnersOfWindows(*saved) if len(saved) == 1 else WinnersOfPasses(*saved)
 
 
 class MaxPoolKernel:
@@ -110,20 +130,38 @@ class MaxPoolKernel:
     def empty_winners(self, x: Array) -> Winners:
         """Room for the winners of x (N, H, W, C)."""
         (N, H, _, C), w = x.shape, self.window
-        return Winners(
+        if self._has_kernel(x):
+            return WinnersOfWindows(empty((N, w.OH, w.OW, C), x, place_dtype(w.KH * w.KW)))
+        return WinnersOfPasses(
             empty((N, H, w.OW, C), x, place_dtype(w.KW)), empty((N, w.OH, w.OW, C), x, place_dtype(w.KH))
         )
 
     def maximum(self, x: Array, out: Array, winners: Winners | None) -> None:
         """Write the maxima of x (n, H, W, C) into out (n, OH, OW, C), and if wanted their places."""
         n, H, _, C = x.shape
-        along_rows, along_columns = winners or (None, None)
+        if self._has_kernel(x):
+            self._maximum_on_gpu(x, out, winners)
+            return
+        along_rows = along_columns = None
+        if isinstance(winners, WinnersOfPasses):
+            along_rows, along_columns = winners
         row_maxima = scratch("row maxima", (n, H, self.window.OW, C), x)
         maximum_along(COLUMNS, self.columns_met, x, row_maxima, along_rows)
         maximum_along(ROWS, self.rows_met, row_maxima, out, along_columns)
 
+    def give_to_winners(self, gy: Array, winners: Winners, gx: Array) -> None:
+        """Write gy (n, OH, OW, C) into gx (n, H, W, C) at the pixels that won, and zero elsewhere."""
+        if isinstance(winners, WinnersOfWindows):
+            self._gradient_on_gpu(gy, winners, gx, add=False)
+        else:
+            gx[...] = 0
+            self.add_to_winners(gy, winners, gx)
+
     def add_to_winners(self, gy: Array, winners: Winners, gx: Array) -> None:
         """Add gy (n, OH, OW, C) to gx (n, H, W, C) at the pixels that won."""
+        if isinstance(winners, WinnersOfWindows):
+            self._gradient_on_gpu(gy, winners, gx, add=True)
+            return
         n, H, _, C = gx.shape
         row_gradients = scratch("row gradients", (n, H, self.window.OW, C), gy)
         row_gradients[...] = 0
@@ -132,11 +170,38 @@ class MaxPoolKernel:
 
     def places(self, winners: Winners) -> Array:
         """Return for each window the place of its winner, as row * KW + column."""
+        if isinstance(winners, WinnersOfWindows):
+            return winners.places.astype(np.int64)
         xp, w = array_module(winners.along_rows), self.window
         row = winners.along_columns.astype(np.int64)
         row_of_image = row + xp.arange(w.OH).reshape(1, -1, 1, 1) * w.SH - w.top
         column = xp.take_along_axis(winners.along_rows, row_of_image.clip(0, w.H - 1), axis=1)
         return row * w.KW + column
+
+    # ---- on a GPU ----
+
+    def _has_kernel(self, x: Array) -> bool:
+        """Tell whether a kernel does it: one that numbers places by two bytes at most."""
+        return uses_kernels(x) and self.window.KH * self.window.KW <= 1 << 16
+
+    def _maximum_on_gpu(self, x: Array, out: Array, winners: Winners | None) -> None:
+        xp, w = array_module(x), self.window
+        n, H, W, C = x.shape
+        places = winners[0] if winners else None
+        launch_over_pixels(
+            "max_pool.cu", "max_pool_forward", n * w.OH * w.OW, C, (xp.ascontiguousarray(x), out, places),
+            H, W, C, w.KH, w.KW, w.SH, w.SW, w.top, w.left, w.OH, w.OW,
+            places=place_dtype(w.KH * w.KW),
+        )  # fmt: skip
+
+    def _gradient_on_gpu(self, gy: Array, winners: Winners, gx: Array, add: bool) -> None:
+        xp, w = array_module(gy), self.window
+        n, H, W, C = gx.shape
+        launch_over_pixels(
+            "max_pool.cu", "max_pool_backward", n * H * W, C, (xp.ascontiguousarray(gy), winners[0], gx),
+            H, W, C, w.KH, w.KW, w.SH, w.SW, w.top, w.left, w.OH, w.OW, int(add),
+            places=place_dtype(w.KH * w.KW),
+        )  # fmt: skip
 
 
 def maximum_along(axis: int, met: list[Met], x: Array, out: Array, winners: Array | None) -> None:

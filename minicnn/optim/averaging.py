@@ -12,13 +12,19 @@ of the useless weights of the first epochs.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minicnn.backend import Array, array_module
+from minicnn.cuda.graph import is_recording
+from minicnn.cuda.switch import uses_kernels
+from minicnn.cuda.table import ArrayTable
 from minicnn.errors import CheckpointError, UsageError
-from minicnn.parallel import scratch
+from minicnn.parallel import on_device_of, scratch
+from minicnn.tensor import Tensor
 
 if TYPE_CHECKING:
     from minicnn.nn import Parameter
@@ -61,16 +67,46 @@ class PolyakAverage:
         self.window = window
         self.updates = 0
         self.averages = [p.data.copy() for p in self.parameters]
+        self._table = ArrayTable()
+        self._share: Array = None  # on a GPU
 
-    def update(self) -> None:
-        """Take the parameters' present values into the average; call it after every step."""
+    def update(self, loss: Tensor | None = None) -> None:
+        """Take the parameters' present values into the average; call it after every step.
+
+        Parameters
+        ----------
+        loss : Tensor of shape (), optional
+            If it is given and not finite, the average stays as it is.
+        """
+        if not is_recording():
+            self.count_update()
+        if all(uses_kernels(p.data) for p in self.parameters):
+            with on_device_of(self.averages[0]):
+                xp = array_module(self.averages[0])
+                values = [xp.ascontiguousarray(p.data) for p in self.parameters]
+                rows = list(zip(values, self.averages, self.averages, strict=True))
+                self._table.launch("move_average", rows, self._share, None if loss is None else loss.data)
+        elif loss is None or math.isfinite(loss.item()):
+            for parameter, average in zip(self.parameters, self.averages, strict=True):
+                change = scratch("optim", average.shape, average)
+                array_module(average).subtract(parameter.data, average, out=change)
+                change *= self.share
+                average += change
+
+    @property
+    def share(self) -> float:
+        """How far the last update has moved the average towards the parameters."""
+        return 1.0 / min(self.updates, self.window)
+
+    def count_update(self) -> None:
+        """Do an update's share on the host: once before each replay of a recorded step (`cuda.graph`)."""
         self.updates += 1
-        share = 1.0 / min(self.updates, self.window)
-        for parameter, average in zip(self.parameters, self.averages, strict=True):
-            change = scratch("optim", average.shape, average)
-            np.subtract(parameter.data, average, out=change)
-            change *= share
-            average += change
+        average = self.averages[0]
+        if uses_kernels(average):
+            with on_device_of(average):
+                if self._share is None:
+                    self._share = array_module(average).empty((), average.dtype)
+                self._share.set(np.array(self.share, average.dtype))
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
@@ -105,4 +141,4 @@ class PolyakAverage:
             )
         self.updates = state["updates"]
         for average, values in zip(self.averages, state["averages"], strict=True):
-            average[...] = values
+            average[...] = array_module(average).asarray(values)

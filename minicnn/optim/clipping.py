@@ -14,14 +14,19 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from minicnn.backend import Array
+import numpy as np
+
+from minicnn.backend import Array, array_module
+from minicnn.cuda.switch import uses_kernels
+from minicnn.cuda.table import ArrayTable, blocks_for
 from minicnn.errors import UsageError
+from minicnn.parallel import on_device_of
 
 if TYPE_CHECKING:
     from minicnn.nn import Parameter
 
 
-def clip_gradients(parameters: Iterable[Parameter], max_norm: float) -> float:
+def clip_gradients(parameters: Iterable[Parameter], max_norm: float) -> float | Array:
     """Scale all gradients down together if their common norm exceeds `max_norm`.
 
     Parameters
@@ -34,7 +39,7 @@ def clip_gradients(parameters: Iterable[Parameter], max_norm: float) -> float:
     Returns
     -------
     float
-        The norm before clipping.
+        The norm before clipping; on a GPU an array of shape (), so that nobody has to wait for it.
 
     Raises
     ------
@@ -59,8 +64,26 @@ def clip_gradients(parameters: Iterable[Parameter], max_norm: float) -> float:
     if not max_norm > 0:
         raise UsageError(f"clip_gradients: max_norm: expected a number above 0, got {max_norm}")
     gradients: list[tuple[Parameter, Array]] = [(p, p.grad) for p in parameters if p.grad is not None]
+    if gradients and all(uses_kernels(g) for _, g in gradients):
+        with on_device_of(gradients[0][1]):
+            return _clip_on_gpu(gradients, max_norm)
     norm = math.sqrt(math.fsum(float((g * g).sum()) for _, g in gradients))
     if norm > max_norm:
         for p, g in gradients:
             p.grad = g * p.dtype.type(max_norm / norm)  # a new array: somebody may hold the old one
+    return norm
+
+
+def _clip_on_gpu(gradients: list[tuple[Parameter, Array]], max_norm: float) -> Array:
+    xp = array_module(gradients[0][1])
+    old = [xp.ascontiguousarray(g) for _, g in gradients]
+    new = [xp.empty_like(g) for g in old]
+    rows = list(zip(new, old, old, strict=True))
+    table = ArrayTable()
+    parts = xp.empty((len(rows), blocks_for(rows)), np.float64)
+    table.launch("sums_of_squares", rows, parts)
+    norm = xp.sqrt(parts.sum())
+    table.launch("clip", rows, norm, np.float64(max_norm))
+    for (p, _), g in zip(gradients, new, strict=True):
+        p.grad = g
     return norm

@@ -13,16 +13,20 @@ stays the same; when it drops, this form slows down at once, the other one only 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn.backend import Array
+from minicnn.backend import Array, array_module
+from minicnn.cuda.graph import is_recording
+from minicnn.cuda.switch import uses_kernels
+from minicnn.cuda.table import ArrayRow, ArrayTable
 from minicnn.errors import CheckpointError, UsageError
 from minicnn.optim.groups import make_groups
-from minicnn.parallel import batch_tiles, run_tiles, scratch
+from minicnn.parallel import batch_tiles, on_device_of, run_tiles, scratch
 from minicnn.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -95,31 +99,46 @@ class SGD:
         given = [parameters_or_groups] if lone else list(parameters_or_groups)
         self.groups = make_groups(given, lr, weight_decay)
         self.parameters: list[Parameter] = [p for group in self.groups for p in group.params]
+        self._group_of = [group for group in self.groups for _ in group.params]
         if not self.parameters:
             raise UsageError("SGD: expected at least one parameter to train, got none")
         if len({id(p) for p in self.parameters}) != len(self.parameters):
             raise UsageError("SGD: a parameter was given twice; it would be moved twice in every step")
-        self._velocity: dict[int, np.ndarray] = {}  # by place in self.parameters, from its first gradient on
+        self._velocity: dict[int, Array] = {}  # by place in self.parameters, from its first gradient on
+        self._on_gpu = _MovesOnGPU(self)
 
-    def step(self) -> None:
-        """Move every parameter that has a gradient, in place; the others are left alone."""
-        moves: list[Callable[[], None]] = []
-        place = 0
-        for group in self.groups:
-            for parameter in group.params:
-                if (g := parameter.grad) is not None:
-                    lr = group.lr * self.lr_factor
-                    moves += self._moves(place, parameter.data, g, lr, group.weight_decay)
-                place += 1
-        run_tiles(lambda index, tile: moves[index](), [slice(i, i + 1) for i in range(len(moves))])
+    def step(self, loss: Tensor | None = None) -> None:
+        """Move every parameter that has a gradient, in place; the others are left alone.
 
-    def _moves(
-        self, place: int, w: Array, g: Array, lr: float, weight_decay: float
-    ) -> list[Callable[[], None]]:
+        Parameters
+        ----------
+        loss : Tensor of shape (), optional
+            If it is given and not finite, nothing moves: the weights that gave it can still be looked at.
+        """
+        places = [place for place, parameter in enumerate(self.parameters) if parameter.grad is not None]
+        for place in places:
+            if place not in self._velocity:
+                w = self.parameters[place].data
+                self._velocity[place] = array_module(w).zeros_like(w)
+        if places and all(uses_kernels(self.parameters[place].data) for place in places):
+            with on_device_of(self.parameters[places[0]].data):
+                self._on_gpu.step(places, loss)
+        elif loss is None or math.isfinite(loss.item()):
+            moves = [move for place in places for move in self._moves(place, *self.rates(place))]
+            run_tiles(lambda index, tile: moves[index](), [slice(i, i + 1) for i in range(len(moves))])
+
+    def send_rates(self) -> None:
+        """Tell the GPU of changed rates: once before each replay of a recorded step (see `cuda.graph`)."""
+        self._on_gpu.send_rates()
+
+    def rates(self, place: int) -> tuple[float, float]:
+        """Return learning rate and weight decay of a parameter, by its place."""
+        group = self._group_of[place]
+        return group.lr * self.lr_factor, group.weight_decay
+
+    def _moves(self, place: int, lr: float, weight_decay: float) -> list[Callable[[], None]]:
         """Cut the move of a parameter into pieces that stay in the cache."""
-        v = self._velocity.get(place)
-        if v is None:
-            v = self._velocity[place] = np.zeros_like(w)
+        w, g, v = self.arrays(place)
         if not all(array.flags.c_contiguous for array in (w, g, v)):
             return [partial(self._move, w, g, v, lr, weight_decay)]
         w, g, v = w.reshape(-1), g.reshape(-1), v.reshape(-1)
@@ -128,8 +147,9 @@ class SGD:
 
     def _move(self, w: Array, g: Array, v: Array, lr: float, weight_decay: float) -> None:
         buffer = scratch("optim", w.shape, w)
+        xp = array_module(w)
         # The gradient array may be somebody else's, so the decayed gradient is built in the buffer.
-        np.multiply(w, weight_decay, out=buffer)
+        xp.multiply(w, weight_decay, out=buffer)
         buffer += g
         v *= self.momentum
         v += buffer
@@ -137,8 +157,13 @@ class SGD:
             buffer *= lr
             w -= buffer
             lr *= self.momentum
-        np.multiply(v, lr, out=buffer)
+        xp.multiply(v, lr, out=buffer)
         w -= buffer
+
+    def arrays(self, place: int) -> ArrayRow:
+        """Return weights, gradient and velocity of a parameter that has a gradient, by its place."""
+        parameter = self.parameters[place]
+        return parameter.data, parameter.grad, self._velocity[place]
 
     def zero_grad(self) -> None:
         """Forget all gradients: sets every parameter's `grad` to None."""
@@ -184,9 +209,45 @@ class SGD:
         self._velocity = {}
         for place, v in state["velocity"].items():
             like = self.parameters[place].data
-            self._velocity[place] = np.array(v, dtype=like.dtype, like=like)
+            self._velocity[place] = array_module(like).array(v, dtype=like.dtype)
         for group, settings in zip(self.groups, state["groups"], strict=True):
             group.lr, group.weight_decay = settings["lr"], settings["weight_decay"]
         self.lr_factor = state["lr_factor"]
         self.momentum = state["momentum"]
         self.nesterov = state["nesterov"]
+
+
+class _MovesOnGPU:
+    """The step of an optimizer whose parameters are on a GPU: one launch for all of them."""
+
+    def __init__(self, optimizer: SGD) -> None:
+        self.optimizer = optimizer
+        self.table = ArrayTable()
+        self.places: list[int] = []
+        self.rates: Array = None  # (parameters, 3): lr, lr * momentum, weight decay
+
+    def step(self, places: list[int], loss: Tensor | None) -> None:
+        rows = [self._contiguous(place) for place in places]
+        w = rows[0][0]
+        if self.places != places or self.rates.dtype != w.dtype:
+            self.places, self.rates = places, array_module(w).empty((len(places), 3), w.dtype)
+        if not is_recording():
+            self.send_rates()
+        momentum, nesterov = w.dtype.type(self.optimizer.momentum), int(self.optimizer.nesterov)
+        guard = None if loss is None else loss.data
+        self.table.launch("sgd_step", rows, self.rates, guard, momentum, nesterov)
+
+    def send_rates(self) -> None:
+        rates = [self.optimizer.rates(place) for place in self.places]
+        rows = [(lr, lr * self.optimizer.momentum, weight_decay) for lr, weight_decay in rates]
+        self.rates.set(np.array(rows, self.rates.dtype))
+
+    def _contiguous(self, place: int) -> ArrayRow:
+        parameter = self.optimizer.parameters[place]
+        w, g, v = self.optimizer.arrays(place)
+        xp = array_module(w)
+        if not w.flags.c_contiguous:  # from now on it is
+            w = parameter.data = xp.ascontiguousarray(w)
+        if not v.flags.c_contiguous:
+            v = self.optimizer._velocity[place] = xp.ascontiguousarray(v)
+        return w, xp.ascontiguousarray(g), v

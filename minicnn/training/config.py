@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from minicnn.backend import device_index
+from minicnn.cuda.products import PRECISIONS
 from minicnn.data import CIFAR10_MD5, CIFAR10_URL
-from minicnn.errors import CheckpointError, UsageError
+from minicnn.errors import CheckpointError, DeviceError, UsageError
 from minicnn.nn.layers import Activation
 from minicnn.training.recipes import SCHEDULES, Recipe
 
@@ -16,7 +18,9 @@ MODELS = ("googlenet-cifar", "googlenet")
 DATA = ("shapes", "cifar10", "folder")
 ACTIVATIONS = ("relu", "sigmoid", "tanh")
 INITIALISATIONS = ("he", "glorot", "caffe")
-DEVICES = ("cpu", "cuda")
+
+# Settings that older runs do not have; they were made as if by the default.
+ADDED_LATER = {"matmul_precision"}
 
 # Where and how fast a run is computed, but not what comes out: may change when it is resumed.
 CHANGEABLE_ON_RESUME = ("threads", "data_dir", "data_url", "data_md5")
@@ -44,6 +48,8 @@ class Config(Recipe):
         Decides initialisation, split, order, augmentation and dropout.
     device, threads : str, int or None
         Where it runs; None threads: as many as there are cores.
+    matmul_precision : str
+        See `set_float32_matmul_precision`; it matters on a GPU only.
 
     Raises
     ------
@@ -64,6 +70,7 @@ class Config(Recipe):
     seed: int = 0
     device: str = "cpu"
     threads: int | None = None
+    matmul_precision: str = "highest"
 
     def __post_init__(self) -> None:
         _check_choice("data", self.data, DATA)
@@ -71,7 +78,11 @@ class Config(Recipe):
         _check_choice("schedule", self.schedule, SCHEDULES)
         _check_choice("activation", self.activation, ACTIVATIONS)
         _check_choice("initialisation", self.initialisation, INITIALISATIONS)
-        _check_choice("device", self.device, DEVICES)
+        _check_choice("matmul_precision", self.matmul_precision, PRECISIONS)
+        try:
+            device_index(self.device)
+        except DeviceError as error:
+            raise UsageError(f"--{error}") from None
         for name in ("epochs", "batch_size", "step_epochs", "patience"):
             _check_at_least_one(name, getattr(self, name))
         for name in ("limit", "threads"):
@@ -101,8 +112,8 @@ class Config(Recipe):
     def from_json(cls, settings: Mapping[str, Any], where: str) -> Config:
         """Read what `to_json` gave; `where` is the file that errors name."""
         names = {field.name for field in fields(cls)}
-        if set(settings) != names:
-            odd = ", ".join(sorted(set(settings) ^ names))
+        if odd_names := (set(settings) ^ names) - (ADDED_LATER - set(settings)):
+            odd = ", ".join(sorted(odd_names))
             raise CheckpointError(f"{where}: its settings are not those of this version of minicnn: {odd}")
         try:
             return cls(**settings)

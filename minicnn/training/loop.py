@@ -12,19 +12,21 @@ from typing import Any
 import numpy as np
 
 from minicnn import optim
-from minicnn.errors import MinicnnError
-from minicnn.nn import Dropout, Module, total_loss
-from minicnn.parallel import pinned_blas
-from minicnn.random import Stream, counter_generator
-from minicnn.tensor import Tensor
+from minicnn.backend import Array
+from minicnn.cuda.memory import explained
+from minicnn.errors import DeviceMemoryError, MinicnnError
+from minicnn.nn import Module
 from minicnn.training.config import Config
 from minicnn.training.curves import draw_curves
 from minicnn.training.diagnosis import PlateauWatch
-from minicnn.training.metrics import HEADS, Figures, count_batch, evaluate
+from minicnn.training.memory_advice import batch_that_fits
+from minicnn.training.metrics import HEADS, Figures, add_counts, evaluate
+from minicnn.training.nonfinite import find_first_nonfinite
 from minicnn.training.progress import Progress
 from minicnn.training.run_folder import CURVES, RunFolder
 from minicnn.training.splits import Splits
 from minicnn.training.state import TrainingState
+from minicnn.training.step import StepResult, TrainingStep
 from minicnn.training.step_profiler import StepProfiler
 
 
@@ -58,6 +60,8 @@ def train(
     ------
     NonFiniteLossError
         If training diverges; the last completed epoch is kept.
+    DeviceMemoryError
+        If a step does not fit into the memory of the GPU; says which batch size would.
     CheckpointError
         If the run folder's checkpoint cannot be used.
     KeyboardInterrupt
@@ -71,7 +75,7 @@ def train(
     if checkpoint:
         state.restore(checkpoint)
     rows = run.keep_metrics(state.epoch)
-    dropouts = [module for _, module in model.named_modules() if isinstance(module, Dropout)]
+    take_step = TrainingStep(model, state)
     watch = PlateauWatch(num_classes, steps_per_epoch)
     progress = Progress(config.epochs, steps_per_epoch * config.batch_size, state.epoch)
     if notice:
@@ -86,20 +90,11 @@ def train(
             for step_of_epoch, (images, labels) in enumerate(splits.train.epoch(epoch)):
                 watch.before_step(step_of_epoch, figures)
                 state.optimizer.lr_factor = state.schedule(state.step, total_steps)
-                for place, dropout in enumerate(dropouts):
-                    dropout.rng = counter_generator(config.seed, Stream.DROPOUT, epoch, step_of_epoch, place)
-                with pinned_blas():
-                    out = model(Tensor(images))
-                    loss = total_loss(out, labels, config.aux_weight)
-                    _check_finite(loss.item(), "loss", state, run)
-                    state.optimizer.zero_grad()
-                    loss.backward()
-                    if config.clip_norm > 0:
-                        optim.clip_gradients(state.optimizer.parameters, config.clip_norm)
-                    state.optimizer.step()
-                    if state.average:
-                        state.average.update()
-                    count_batch(figures, out, labels)
+                taken = _take(take_step, images, labels, epoch, step_of_epoch)
+                if not math.isfinite(taken.loss):
+                    take_step.seed_dropouts(epoch, step_of_epoch)
+                    raise _diverged("loss", taken.loss, find_first_nonfinite(model, images), state, run)
+                add_counts(figures, len(labels), taken.counts)
                 state.step += 1
                 progress.after_step(epoch, len(labels), figures)
                 if profiler:
@@ -108,7 +103,9 @@ def train(
 
             with state.final_weights():
                 val = evaluate(model, splits.val.epoch(0), heads=config.aux)
-            _check_finite(val["main"].loss, "validation loss", state, run)
+            if not math.isfinite(val["main"].loss):
+                where = "after the last step of the epoch"
+                raise _diverged("validation loss", val["main"].loss, where, state, run)
             if isinstance(state.schedule, optim.Plateau):
                 state.schedule.observe(val["main"].loss)
             state.epoch = epoch + 1
@@ -162,18 +159,35 @@ def describe(config: Config) -> str:
     return f"{config.model}{width} on {config.data}"
 
 
-def _check_finite(loss: float, name: str, state: TrainingState, run: RunFolder) -> None:
-    if math.isfinite(loss):
-        return
+def _take(
+    take_step: TrainingStep, images: Array, labels: Array, epoch: int, step_of_epoch: int
+) -> StepResult:
+    """Take a step; if the GPU has no room for it, find out for how many images it has."""
+    try:
+        return take_step(images, labels, epoch, step_of_epoch)
+    except DeviceMemoryError as error:
+        problem = str(error)
+    except MemoryError as error:  # outside of the ops
+        if not isinstance(better := explained(error, "a training step"), DeviceMemoryError):
+            raise
+        problem = str(better)
+    # Out here the error, and with it all that its step had in memory, is gone.
+    take_step.release()
+    fits = batch_that_fits(take_step.model, images.shape[1:], len(images))
+    advice = f"--batch-size {fits} would fit" if fits else "not even a batch of one image fits"
+    raise DeviceMemoryError(f"{problem}, in a step of {len(images)} images; {advice}")
+
+
+def _diverged(name: str, loss: float, where: str, state: TrainingState, run: RunFolder) -> NonFiniteLossError:
     rate = state.config.lr * state.optimizer.lr_factor
     kept = (
         f"the last good checkpoint is {run.checkpoint_path} (epoch {state.epoch})"
         if state.epoch
         else "no epoch was completed, so there is no checkpoint"
     )
-    raise NonFiniteLossError(
+    return NonFiniteLossError(
         f"the {name} became {loss} at step {state.step + 1} in epoch {state.epoch + 1}, at a learning rate "
-        f"of {rate:.3g}: training has diverged; {kept}; start again with a lower --lr"
+        f"of {rate:.3g} ({where}): training has diverged; {kept}; start again with a lower --lr"
     )
 
 

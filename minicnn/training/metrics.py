@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minicnn import functional as F
-from minicnn.backend import Array, to_numpy
+from minicnn.backend import Array, array_module, to_numpy
 from minicnn.nn import GoogLeNetOutput, Module
 from minicnn.parallel import pinned_blas
 from minicnn.tensor import Tensor, no_grad
@@ -35,13 +35,15 @@ class Figures:
 
     def add(self, logits: Array, labels: Array) -> None:
         """Count one batch: logits of shape (N, K), labels of shape (N,)."""
-        with no_grad():
-            self.loss_sum += F.cross_entropy(Tensor(logits), labels, reduction="sum").item()
-        best = np.argsort(-to_numpy(logits), axis=1, kind="stable")[:, :5]
-        right = best == to_numpy(labels)[:, None]  # (N, 5)
-        self.hits += int(right[:, 0].sum())
-        self.top5_hits += int(right.sum())
-        self.images += len(labels)
+        self.add_counts(len(labels), to_numpy(count(logits, labels)))
+
+    def add_counts(self, images: int, counts: np.ndarray) -> None:
+        """Count one batch by what `count` gave for it."""
+        loss_sum, hits, top5_hits = counts.tolist()
+        self.images += images
+        self.loss_sum += loss_sum
+        self.hits += int(hits)
+        self.top5_hits += int(top5_hits)
 
     def __sub__(self, earlier: Figures) -> Figures:
         """Return the figures of what was counted after `earlier`."""
@@ -68,11 +70,43 @@ class Figures:
         return self.top5_hits / self.images
 
 
+def count(logits: Array, labels: Array) -> Array:
+    """Return the loss, the hits and the top-5 hits of a batch, each summed over its images, as float64 (3,).
+
+    On a GPU it stays there: reading the numbers means waiting for them.
+
+    Parameters
+    ----------
+    logits : array of shape (N, K)
+    labels : integer array of shape (N,)
+    """
+    xp = array_module(logits)
+    with no_grad():
+        loss_sum = F.cross_entropy(Tensor(logits), labels, reduction="sum").data
+    labels = xp.asarray(labels)
+    classes = xp.arange(logits.shape[1])
+    own = logits[xp.arange(len(labels)), labels][:, None]  # (N, 1)
+    # How many classes come before the right one. Among equals the order is that of their numbers.
+    before = (logits > own) | ((logits == own) & (classes < labels[:, None]))  # (N, K)
+    rank = before.sum(axis=1)
+    return xp.stack([sums.astype(np.float64) for sums in (loss_sum, (rank == 0).sum(), (rank < 5).sum())])
+
+
+def count_heads(out: GoogLeNetOutput, labels: Array) -> Array:
+    """Return what `count` says of every head that ran, as (heads, 3)."""
+    counts = [count(logits.data, labels) for logits in out if logits is not None]
+    return array_module(counts[0]).stack(counts)
+
+
+def add_counts(figures: dict[str, Figures], images: int, counts: np.ndarray) -> None:
+    """Add what `count_heads` gave for a batch to the figures of its heads, which are keyed as in `HEADS`."""
+    for head, of_head in zip(HEADS, counts, strict=False):
+        figures.setdefault(head, Figures()).add_counts(images, of_head)
+
+
 def count_batch(figures: dict[str, Figures], out: GoogLeNetOutput, labels: Array) -> None:
-    """Add a batch to the figures of every head that ran; heads are keyed as in `HEADS`."""
-    for head, logits in zip(HEADS, out, strict=True):
-        if logits is not None:
-            figures.setdefault(head, Figures()).add(logits.data, labels)
+    """Add a batch to the figures of every head that ran."""
+    add_counts(figures, len(labels), to_numpy(count_heads(out, labels)))
 
 
 def evaluate(model: Module, batches: Iterable[tuple[Array, Array]], heads: bool) -> dict[str, Figures]:

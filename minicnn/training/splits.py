@@ -102,7 +102,7 @@ def make_splits(images: Images, config: Config, size: int) -> Splits:
     def loader(split: LabelledImages, training: bool) -> Loader:
         return Loader(
             *split, config.batch_size, seed=config.seed, normalisation=images.facts.normalisation, size=size,
-            shuffle=training, drop_last=training, augment=training and config.augment,
+            shuffle=training, drop_last=training, augment=training and config.augment, device=config.device,
         )  # fmt: skip
 
     return Splits(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from minicnn.data.augmentation import crop_and_mirror
+from minicnn.data.augmentation import cut_windows, draw_windows
 
 
 def numbered(N, PH, PW):
@@ -12,7 +12,7 @@ def numbered(N, PH, PW):
 @pytest.mark.parametrize("mirror", [True, False])
 def test_every_result_is_a_window_of_its_own_image(rng, mirror):
     padded = numbered(200, 9, 8)
-    windows = crop_and_mirror(padded, (5, 6), mirror, rng)
+    windows = cut_windows(padded, (5, 6), draw_windows(200, (5, 3), mirror, rng))
     assert windows.shape == (200, 5, 6, 3)
     places, mirrored = set(), 0
     for image, window in zip(padded, windows, strict=True):
@@ -29,6 +29,6 @@ def test_every_result_is_a_window_of_its_own_image(rng, mirror):
 
 def test_without_a_margin_only_mirrors(rng):
     padded = numbered(50, 4, 4)
-    windows = crop_and_mirror(padded, (4, 4), True, rng)
+    windows = cut_windows(padded, (4, 4), draw_windows(50, (1, 1), True, rng))
     for image, window in zip(padded, windows, strict=True):
         assert (window == image).all() or (window == image[:, ::-1]).all()

@@ -257,19 +257,3 @@ def test_bad_input_is_explained(error):
         error.call()
     assert re.search(error.match, str(caught.value))
     assert "\n" not in str(caught.value)
-
-
-# ---- on a GPU ----
-
-
-@pytest.mark.gpu
-@every_sample
-def test_gpu_gives_what_the_cpu_gives(case, sample):
-    expected = run_sample(case, sample)
-    tensors = [Tensor(Tensor(x).to("cuda").data, requires_grad=True) for x in sample.inputs]
-    y = case.function(*tensors, **sample.settings)
-    assert y.device == "cuda:0"
-    y.backward(Tensor(cotangent(expected.y)).to("cuda"))
-    np.testing.assert_allclose(y.numpy(), expected.y, rtol=1e-11, atol=1e-12)
-    for t, gradient in zip(tensors, expected.gradients, strict=True):
-        np.testing.assert_allclose(t.grad.get(), gradient, rtol=1e-10, atol=1e-11)

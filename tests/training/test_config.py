@@ -81,7 +81,7 @@ def test_settings_of_another_version(config):
         ("schedule", "up", "one of one-cycle, .*, got 'up'"),
         ("activation", "elu", "one of relu, sigmoid, tanh, got 'elu'"),
         ("initialisation", "ones", "one of he, glorot, caffe, got 'ones'"),
-        ("device", "tpu", "one of cpu, cuda, got 'tpu'"),
+        ("device", "tpu", '"cpu", "cuda" or "cuda:<number>", got "tpu"'),
     ],
 )
 def test_wrong_settings(config, name, value, words):

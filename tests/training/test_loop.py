@@ -208,7 +208,7 @@ def test_dropout_is_a_function_of_where_in_training_it_is(network, config, split
         asked.append(arguments)
         return counter_generator(*arguments)
 
-    monkeypatch.setattr("minicnn.training.loop.counter_generator", record)
+    monkeypatch.setattr("minicnn.training.step.counter_generator", record)
     train(network(), config, splits, start("run", config))
     assert asked == [(3, Stream.DROPOUT, epoch, step, 0) for epoch in range(3) for step in range(3)]
 
@@ -266,9 +266,9 @@ def test_divergence_stops_with_a_clear_line(network, config, splits, start):
     run = start("run", config)
     with pytest.raises(
         NonFiniteLossError,
-        match=r"^the loss became (nan|inf) at step \d in epoch 2, at a learning rate of 1e\+30: training has "
-        r"diverged; the last good checkpoint is .*run.checkpoint.safetensors \(epoch 1\); start again with a "
-        r"lower --lr$",
+        match=r"^the loss became (nan|inf) at step \d in epoch 2, at a learning rate of 1e\+30 "
+        r"\(the first of these numbers came from \w+ in \w+\): training has diverged; the last good "
+        r"checkpoint is .*run.checkpoint.safetensors \(epoch 1\); start again with a lower --lr$",
     ):
         train(network(), config, splits, run)
     assert load_checkpoint(run.path / CHECKPOINT).epoch == 1

@@ -112,7 +112,7 @@ def test_a_run_stopped_in_the_middle_of_its_profile(network, config, images, sta
             raise KeyboardInterrupt
         return normal()
 
-    monkeypatch.setattr("minicnn.training.loop.pinned_blas", stop_in_step_5)
+    monkeypatch.setattr("minicnn.training.step.pinned_blas", stop_in_step_5)
     with pytest.raises(KeyboardInterrupt) as stopped:
         train(network(), config, splits, run, profile=True)
     assert tensor._state.observers == []

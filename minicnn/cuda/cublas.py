@@ -1,0 +1,109 @@
+"""cuBLAS, called by ctypes.
+
+CuPy calls it too, but not while a graph is recorded: its handles are shared with others and need their stream
+set anew for each call. A handle of our own for each stream has its stream once and for all, and a workspace
+of its own: without one, cuBLAS would allocate memory inside of the graph.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import sys
+import threading
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minicnn.backend import Array
+from minicnn.errors import DeviceError
+
+AS_IT_IS, TRANSPOSED = 0, 1  # cublasOperation_t
+TYPES = {np.dtype(np.float32): 0, np.dtype(np.float64): 1}  # cudaDataType: CUDA_R_32F, CUDA_R_64F
+COMPUTE_32F, COMPUTE_32F_FAST_TF32, COMPUTE_64F = 68, 77, 70  # cublasComputeType_t
+DEFAULT_ALGORITHM = -1
+WORKSPACE_BYTES = 32 << 20  # what NVIDIA recommends for Hopper; older GPUs need less
+
+
+class _Handle(NamedTuple):
+    pointer: ctypes.c_void_p
+    workspace: Array  # has to live as long
+
+
+class _ThreadState(threading.local):
+    def __init__(self) -> None:
+        self.handles: dict[tuple[int, int], _Handle] = {}  # by device and stream
+
+
+_state = _ThreadState()
+
+
+def gemm(
+    dtype: np.dtype,
+    operation_a: int,
+    operation_b: int,
+    m: int,
+    n: int,
+    k: int,
+    a: Array,
+    leading_a: int,
+    b: Array,
+    leading_b: int,
+    c: Array,
+    leading_c: int,
+    tf32: bool,
+) -> None:
+    """Write op(a) @ op(b) into c, all column by column: (m, k) times (k, n); as `cublasGemmEx` has it."""
+    one, zero = np.ones((), dtype), np.zeros((), dtype)
+    compute = COMPUTE_64F if dtype == np.float64 else COMPUTE_32F_FAST_TF32 if tf32 else COMPUTE_32F
+    kind = TYPES[dtype]
+    library = _library()
+    _check(
+        library.cublasGemmEx(
+            _handle(library), operation_a, operation_b, m, n, k,
+            _address(one), _pointer(a), kind, leading_a, _pointer(b), kind, leading_b,
+            _address(zero), _pointer(c), kind, leading_c,
+            compute, DEFAULT_ALGORITHM,
+        ),
+        f"a product of ({m}, {k}) and ({k}, {n})",
+    )  # fmt: skip
+
+
+def _handle(library: Any) -> ctypes.c_void_p:
+    """Return the handle for the current device and stream of this thread."""
+    cupy = sys.modules["cupy"]
+    stream = cupy.cuda.get_current_stream().ptr
+    place = (cupy.cuda.runtime.getDevice(), stream)
+    if place not in _state.handles:
+        pointer = ctypes.c_void_p()
+        workspace = cupy.empty(WORKSPACE_BYTES, np.uint8)
+        _check(library.cublasCreate_v2(ctypes.byref(pointer)), "making a handle")
+        _check(library.cublasSetStream_v2(pointer, ctypes.c_void_p(stream)), "setting a stream")
+        _check(
+            library.cublasSetWorkspace_v2(pointer, _pointer(workspace), ctypes.c_size_t(WORKSPACE_BYTES)),
+            "setting a workspace",
+        )
+        _state.handles[place] = _Handle(pointer, workspace)
+    return _state.handles[place].pointer
+
+
+@functools.cache
+def _library() -> Any:
+    """Return the library that CuPy has loaded: found by its name, it is not loaded a second time."""
+    _ = importlib.import_module("cupy_backends.cuda.libs").cublas  # loads the library
+    major = sys.modules["cupy"].cuda.runtime.runtimeGetVersion() // 1000
+    return ctypes.CDLL(f"cublas64_{major}.dll" if sys.platform == "win32" else f"libcublas.so.{major}")
+
+
+def _pointer(array: Array) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.data.ptr)
+
+
+def _address(number: np.ndarray) -> ctypes.c_void_p:
+    return ctypes.c_void_p(number.ctypes.data)
+
+
+def _check(status: int, what: str) -> None:
+    if status != 0:
+        raise DeviceError(f"cuBLAS failed with status {status} at {what}")

@@ -1,0 +1,131 @@
+"""A training step as a CUDA graph: recorded once, then replayed by a single call.
+
+A step of GoogLeNet starts a thousand kernels, many of which take a few millionths of a second: less than
+Python needs to start them. So the step is run while the GPU only takes notes, and what was noted is replayed
+from then on.
+
+What is replayed are kernels with their arguments, addresses of arrays among them. Hence the rules:
+
+- Arrays stay where they are. The step is recorded with a memory pool of its own, from which nobody else is
+  served, and
+  what changes from step to step is copied into the same arrays before each replay.
+- Nothing waits for the GPU or reads from it while it takes notes. What the step needs of the host's numbers
+  (addresses
+  of arrays for one) is sent when the recording is over: `upload`.
+- Shapes stay the same. A batch of another size is run without the graph.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from minicnn.backend import Array, array_module
+
+WARM_UPS = 2  # runs before the recording: kernels are compiled, optimizers make their arrays
+
+
+class _ThreadState(threading.local):
+    uploads: list[tuple[Array, np.ndarray]] | None = None  # a list while this thread records a graph
+
+
+_state = _ThreadState()
+
+
+def is_recording() -> bool:
+    """Tell whether this thread is recording a graph: then nothing may be read from the GPU."""
+    return _state.uploads is not None
+
+
+def upload(values: np.ndarray) -> Array:
+    """Return a copy of `values` on the GPU; while a graph is recorded, filled when the recording is over."""
+    cupy = sys.modules["cupy"]
+    if _state.uploads is None:
+        return cupy.asarray(values)
+    target = cupy.empty(values.shape, values.dtype)
+    _state.uploads.append((target, values))
+    return target
+
+
+class RecordedFunction:
+    """A function of arrays on a GPU that is recorded at its third call and replayed from then on.
+
+    Parameters
+    ----------
+    function : callable
+        Called with arrays by keyword; returns a tuple of arrays, which the next call overwrites. What it
+        changes (weights, velocities) it changes in place. It takes no decision by the values of arrays.
+    before_replay : callable
+        Does what `function` would have done on the host, with numbers that differ from call to call.
+    """
+
+    def __init__(self, function: Callable[..., tuple[Array, ...]], before_replay: Callable[[], None]) -> None:
+        cupy = sys.modules["cupy"]
+        self.function = function
+        self.before_replay = before_replay
+        self.stream = cupy.cuda.Stream(non_blocking=True)
+        self.pool = cupy.cuda.MemoryPool()
+        self.calls = 0
+        self._inputs: dict[str, Array] = {}
+        self._outputs: tuple[Array, ...] = ()
+        self._graph: Any = None
+        self._kept: list[tuple[Array, np.ndarray]] = []  # what the graph reads must not be freed
+
+    def __call__(self, **inputs: Array) -> tuple[Array, ...]:
+        """Run the function, or replay it if it was recorded for inputs of these shapes and dtypes."""
+        cupy = sys.modules["cupy"]
+        before = cupy.cuda.get_current_stream()
+        self.stream.wait_event(before.record())  # the inputs may still be on their way
+        with self.stream:
+            outputs = self._run(inputs)
+        before.wait_event(self.stream.record())
+        return outputs
+
+    def _run(self, inputs: dict[str, Array]) -> tuple[Array, ...]:
+        cupy = sys.modules["cupy"]
+        if not self._inputs:
+            self._inputs = {name: cupy.empty(value.shape, value.dtype) for name, value in inputs.items()}
+        if any(
+            (value.shape, value.dtype) != (self._inputs[name].shape, self._inputs[name].dtype)
+            for name, value in inputs.items()
+        ):
+            return self.function(**{name: cupy.asarray(value) for name, value in inputs.items()})
+        for name, value in inputs.items():
+            if array_module(value) is np:
+                self._inputs[name].set(value)
+            else:
+                self._inputs[name][...] = value
+        self.calls += 1
+        if self.calls <= WARM_UPS:
+            with cupy.cuda.using_allocator(self.pool.malloc):
+                return self.function(**self._inputs)
+        if self._graph is None:
+            self._record()
+        self.before_replay()
+        self._graph.launch()
+        return self._outputs
+
+    def _record(self) -> None:
+        cupy = sys.modules["cupy"]
+        _state.uploads = []
+        try:
+            with cupy.cuda.using_allocator(self.pool.malloc):
+                self.stream.begin_capture()
+                try:
+                    self._outputs = self.function(**self._inputs)
+                except BaseException:
+                    with suppress(Exception):  # the recording is spoilt; what spoilt it is what matters
+                        self.stream.end_capture()
+                    raise
+                graph = self.stream.end_capture()
+            self._kept = _state.uploads
+        finally:
+            _state.uploads = None
+        for target, values in self._kept:
+            target.set(values)
+        self._graph = graph

@@ -1,0 +1,107 @@
+"""One step of training, on the CPU and on a GPU."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from minicnn import optim
+from minicnn.backend import Array, array_module, to_numpy
+from minicnn.cuda.graph import RecordedFunction
+from minicnn.cuda.random import DeviceGenerator
+from minicnn.nn import Dropout, Module, total_loss
+from minicnn.parallel import pinned_blas
+from minicnn.random import Stream, counter_generator
+from minicnn.tensor import Tensor
+from minicnn.training.metrics import count_heads
+from minicnn.training.state import TrainingState
+
+
+class StepResult(NamedTuple):
+    """What a step has to say.
+
+    Attributes
+    ----------
+    loss : float
+        The total loss; if it is not finite, nothing has moved.
+    counts : float64 array of shape (heads, 3)
+        See `metrics.count_heads`.
+    """
+
+    loss: float
+    counts: np.ndarray
+
+
+class TrainingStep:
+    """Forward, backward, clip, move: what training repeats.
+
+    On a GPU the step is recorded as a graph and replayed (see `minicnn.cuda.graph`), with batches of the
+    first one's size; there, a step may not depend on the host by anything but what `_send` sends.
+
+    Parameters
+    ----------
+    model : Module
+        In training mode; its output is a `GoogLeNetOutput`.
+    state : TrainingState
+    """
+
+    def __init__(self, model: Module, state: TrainingState) -> None:
+        self.model = model
+        self.state = state
+        self.dropouts = [module for _, module in model.named_modules() if isinstance(module, Dropout)]
+        xp = array_module(model.parameters()[0].data)
+        self._recorded: RecordedFunction | None = None
+        self._keys: Array = None
+        if xp is not np:
+            self._recorded = RecordedFunction(self._compute, self._send)
+            self._keys = xp.empty(len(self.dropouts), np.uint64)
+            for place, dropout in enumerate(self.dropouts):
+                dropout.rng = DeviceGenerator(self._keys[place])
+
+    def __call__(self, images: Array, labels: Array, epoch: int, step_of_epoch: int) -> StepResult:
+        """Take a step on images (N, H, W, C) with labels (N,), at this place in training."""
+        self.seed_dropouts(epoch, step_of_epoch)
+        with pinned_blas():
+            if self._recorded is None:
+                loss, counts = self._compute(images, labels)
+            else:
+                loss, counts = self._recorded(images=images, labels=labels)
+            return StepResult(float(to_numpy(loss)), to_numpy(counts))
+
+    def release(self) -> None:
+        """Let go of the memory that a recorded step holds, after an error; the next step records it anew."""
+        self.state.optimizer.zero_grad()
+        if self._recorded is not None:
+            self._recorded = RecordedFunction(self._compute, self._send)
+
+    def seed_dropouts(self, epoch: int, step_of_epoch: int) -> None:
+        """Let the dropouts draw what belongs to this place in training."""
+        seed = self.state.config.seed
+        generators = [
+            counter_generator(seed, Stream.DROPOUT, epoch, step_of_epoch, place)
+            for place in range(len(self.dropouts))
+        ]
+        if self._recorded is None:
+            for dropout, generator in zip(self.dropouts, generators, strict=True):
+                dropout.rng = generator
+        elif generators:
+            self._keys.set(np.array([rng.integers(2**64, dtype=np.uint64) for rng in generators]))
+
+    def _compute(self, images: Array, labels: Array) -> tuple[Array, Array]:
+        config, optimizer, average = self.state.config, self.state.optimizer, self.state.average
+        out = self.model(Tensor(images))
+        loss = total_loss(out, labels, config.aux_weight)
+        optimizer.zero_grad()
+        loss.backward()
+        if config.clip_norm > 0:
+            optim.clip_gradients(optimizer.parameters, config.clip_norm)
+        optimizer.step(loss)
+        if average:
+            average.update(loss)
+        return loss.data, count_heads(out, labels)
+
+    def _send(self) -> None:
+        self.state.optimizer.send_rates()
+        if self.state.average:
+            self.state.average.count_update()

@@ -1,0 +1,104 @@
+"""A function of arrays on a GPU, recorded once and replayed."""
+
+import numpy as np
+import pytest
+
+from minicnn import Tensor
+from minicnn import functional as F
+from minicnn.backend import array_module, to_device, to_numpy
+from minicnn.cuda.graph import RecordedFunction, is_recording, upload
+
+
+class Steps:
+    """Something that adds up what it is given, and counts how often Python has run it."""
+
+    def __init__(self, gpu):
+        self.total = to_device(np.zeros(3, np.float32), gpu)
+        self.runs = self.sends = 0
+
+    def step(self, x):
+        self.runs += 1
+        self.total += x
+        return self.total * 2, x + 1
+
+    def send(self):
+        self.sends += 1
+
+
+def test_the_third_call_records_and_the_others_replay(gpu):
+    steps = Steps(gpu)
+    function = RecordedFunction(steps.step, steps.send)
+    for call in range(1, 7):
+        x = np.full(3, call, np.float32)
+        doubled, more = function(x=x if call % 2 else to_device(x, gpu))
+        assert to_numpy(steps.total).tolist() == [call * (call + 1) / 2] * 3
+        assert to_numpy(doubled).tolist() == [call * (call + 1)] * 3
+        assert to_numpy(more).tolist() == [call + 1] * 3
+    assert steps.runs == 3
+    assert steps.sends == 4, "once before each replay"
+
+
+def test_another_shape_is_run_without_the_graph_and_the_graph_still_works(gpu):
+    steps = Steps(gpu)
+    function = RecordedFunction(lambda x: steps.step(x.sum(axis=0)), steps.send)
+    for _ in range(3):
+        function(x=np.ones((2, 3), np.float32))
+    function(x=np.ones((5, 3), np.float32))
+    assert to_numpy(steps.total).tolist() == [11] * 3
+    function(x=np.ones((2, 3), np.float32))
+    assert to_numpy(steps.total).tolist() == [13] * 3
+    assert steps.runs == 4
+
+
+def test_what_is_sent_while_recording_arrives_when_it_is_over(gpu):
+    factors = np.array([1, 10, 100], np.float32)
+    seen = []
+
+    def function(x):
+        seen.append(is_recording())
+        return (x * upload(factors),)
+
+    recorded = RecordedFunction(function, lambda: None)
+    for call in range(1, 6):
+        (result,) = recorded(x=np.full(3, call, np.float32))
+        assert to_numpy(result).tolist() == [call, call * 10, call * 100]
+    assert seen == [False, False, True]
+    assert not is_recording()
+
+
+def test_reading_from_the_gpu_while_recording_is_an_error_and_recording_is_over(stand_in):
+    def function(x):
+        if is_recording():
+            to_numpy(x)
+        return (x,)
+
+    recorded = RecordedFunction(function, lambda: None)
+    for _ in range(2):
+        recorded(x=np.ones(2, np.float32))
+    with pytest.raises(Exception, match="StreamCapture"):
+        recorded(x=np.ones(2, np.float32))
+    assert not is_recording()
+    xp = array_module(to_device(np.ones(1), stand_in))
+    assert float(xp.ones(1)[0]) == 1, "the stream is usable again"
+
+
+def test_forward_and_backward_replayed(gpu, rng):
+    w = to_device(rng.normal(size=(3, 3, 4, 6)).astype(np.float32), gpu)
+    labels = np.array([1, 0])
+
+    def function(x):
+        t, weight = Tensor(x), Tensor(w, requires_grad=True)
+        y = F.max_pool2d(F.local_response_norm(F.conv2d_relu(t, weight, padding=1)), 3, 2, ceil_mode=True)
+        y = F.avg_pool2d(y, 2)
+        loss = 0.3 * F.cross_entropy(F.flatten(y), device_labels)
+        loss.backward()
+        return loss.data, weight.grad
+
+    device_labels = to_device(labels, gpu)
+    recorded = RecordedFunction(function, lambda: None)
+    for _ in range(5):
+        x = rng.normal(size=(2, 8, 8, 4)).astype(np.float32)
+        loss, gradient = (to_numpy(a).copy() for a in recorded(x=x))
+        expected_loss, expected = (to_numpy(a) for a in function(to_device(x, gpu)))
+        np.testing.assert_array_equal(loss, expected_loss)
+        np.testing.assert_array_equal(gradient, expected)

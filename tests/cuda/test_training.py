@@ -1,0 +1,296 @@
+"""Training on a GPU: the losses of the CPU, exact resumption, and what is said when something is wrong."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minicnn import DeviceError, DeviceMemoryError, Tensor, nn
+from minicnn import functional as F
+from minicnn.backend import to_device
+from minicnn.cli import main
+from minicnn.cuda import cublas, graph
+from minicnn.data import Normalisation
+from minicnn.training import (
+    Config,
+    DataFacts,
+    Images,
+    NonFiniteLossError,
+    RunFolder,
+    load_checkpoint,
+    make_splits,
+    overfit_one_batch,
+    train,
+)
+
+SIZE = 8
+CLASSES = ("red", "green", "blue")
+
+
+class SmallGoogLeNet(nn.Module):
+    """An inception module between a convolution and three classifiers."""
+
+    def __init__(self, channels=4):
+        super().__init__()
+        rng = np.random.default_rng(0)
+        self.conv = nn.Conv2d(3, channels, 3, padding=1, activation="relu", rng=rng)
+        self.norm = nn.LocalResponseNorm(alpha=1.0)
+        self.inception = nn.Inception(channels, 3, 2, 4, 2, 3, 2, rng=rng)
+        self.pool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
+        self.aux1 = nn.Linear(4 * 4 * channels, 3, rng=rng)
+        self.aux2 = nn.Linear(4 * 4 * 12, 3, rng=rng)
+        self.dropout = nn.Dropout(0.3, rng=rng)
+        self.fc = nn.Linear(12, 3, rng=rng)
+
+    def forward(self, x, heads=None):
+        x = self.norm(self.conv(x))
+        run_heads = self.training if heads is None else heads
+        aux1 = self.aux1(F.flatten(F.avg_pool2d(x, 2))) if run_heads else None
+        x = self.pool(self.inception(x))
+        aux2 = self.aux2(F.flatten(x)) if run_heads else None
+        return nn.GoogLeNetOutput(self.fc(self.dropout(F.global_avg_pool2d(x))), aux1, aux2)
+
+
+def coloured(count, seed):
+    """Noise in which one of three colours is a little stronger."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 3
+    images = rng.integers(0, 200, (count, SIZE, SIZE, 3))
+    images[np.arange(count), :, :, labels] += 55
+    return images.astype(np.uint8), labels.astype(np.int64)
+
+
+@pytest.fixture
+def images():
+    train_images = coloured(28, 1)
+    facts = DataFacts(CLASSES, 28, 9, Normalisation.from_images(train_images[0]))
+    return Images(train_images, coloured(9, 2), coloured(9, 3), facts)
+
+
+@pytest.fixture
+def config(gpu):
+    return Config(
+        epochs=2, batch_size=4, lr=0.02, schedule="one-cycle", nesterov=True, weight_decay=1e-3,
+        clip_norm=1.0, average_epochs=0.5, seed=3, device=gpu,
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr("minicnn.training.loop.draw_curves", lambda *arguments: None)
+
+
+def network(config, dropout=0.0, channels=4):
+    made = SmallGoogLeNet(channels)
+    made.dropout.p = dropout
+    return made.to(config.device)
+
+
+def run(config, images, path, dropout=0.0, channels=4):
+    splits = make_splits(images, config, SIZE)
+    folder = RunFolder.create(path, config, splits.facts)
+    return train(network(config, dropout, channels), config, splits, folder), folder
+
+
+def test_losses_are_those_of_the_cpu(config, images, tmp_path):
+    _, on_gpu = run(config, images, tmp_path / "gpu")
+    _, on_cpu = run(replace(config, device="cpu"), images, tmp_path / "cpu")
+    for ours, expected in zip(on_gpu.read_metrics(), on_cpu.read_metrics(), strict=True):
+        for name in ("train_loss", "train_aux1_loss", "val_loss", "val_aux2_loss"):
+            assert ours[name] == pytest.approx(expected[name], rel=1e-4), name
+        assert ours["train_accuracy"] == pytest.approx(expected["train_accuracy"], abs=0.08)
+
+
+def test_most_steps_are_replayed(config, images, tmp_path, monkeypatch):
+    forwards = []
+    original = SmallGoogLeNet.forward
+
+    def listen(self, x, heads=None):
+        forwards.append(self.training)
+        return original(self, x, heads)
+
+    monkeypatch.setattr(SmallGoogLeNet, "forward", listen)
+    _, folder = run(config, images, tmp_path / "run")
+    assert folder.read_metrics()[-1]["step"] == 14
+    assert sum(forwards) == 3, "two to warm up and one to record"
+
+
+@pytest.mark.parametrize("crash_after", [3, 9])
+def test_a_resumed_run_is_the_same_run(config, images, tmp_path, monkeypatch, crash_after):
+    """Also where it is resumed before and after the recording; dropout and averages included."""
+    _, whole = run(config, images, tmp_path / "whole", dropout=0.3)
+    steps = 0
+
+    def stop(self, *arguments):
+        nonlocal steps
+        steps += 1
+        if steps > crash_after:
+            raise KeyboardInterrupt
+
+    splits = make_splits(images, config, SIZE)
+    folder = RunFolder.create(tmp_path / "stopped", config, splits.facts)
+    with monkeypatch.context() as patch:
+        patch.setattr("minicnn.training.progress.Progress.after_step", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(network(config, 0.3), config, splits, folder)
+    train(network(config, 0.3), config, splits, folder)
+    ours, expected = (load_checkpoint(f.checkpoint_path) for f in (folder, whole))
+    for group in ("weights", "velocity", "averages"):
+        for name, array in getattr(expected, group).items():
+            np.testing.assert_array_equal(getattr(ours, group)[name], array, err_msg=f"{group} of {name}")
+    losses = [[row["train_loss"] for row in f.read_metrics()] for f in (folder, whole)]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("steps_before", [0, 4])
+def test_a_number_that_is_not_finite_is_located(config, images, tmp_path, monkeypatch, steps_before):
+    """In the first step, and in one that is replayed; the weights are those of before."""
+    splits = make_splits(images, config, SIZE)
+    folder = RunFolder.create(tmp_path / "run", config, splits.facts)
+    model = network(config)
+    steps = 0
+
+    def spoil(*arguments):
+        nonlocal steps
+        steps += 1
+        if steps == steps_before:
+            model.conv.bias.data[...] = 1.0
+            model.inception.conv1x1.weight.data[...] = 3e38
+
+    if steps_before == 0:
+        steps = -1
+        spoil()
+    monkeypatch.setattr("minicnn.training.progress.Progress.after_step", spoil)
+    with pytest.raises(
+        NonFiniteLossError,
+        match=rf"^the loss became \S+ at step {steps_before + 1} in epoch 1, .* \(the first of these numbers "
+        r"came from conv2d in inception\.conv1x1\): training has diverged",
+    ):
+        train(model, config, splits, folder)
+    assert all(np.isfinite(array).all() for array in model.state_dict().values())
+
+
+@pytest.fixture
+def small_workspace(stand_in, monkeypatch):
+    monkeypatch.setattr(cublas, "WORKSPACE_BYTES", 1 << 10)
+    # The stand-in's graphs keep all their arrays at once; CuPy's memory is used again within a graph.
+    monkeypatch.setattr(graph, "WARM_UPS", 1000)
+    return stand_in
+
+
+def test_a_full_gpu_says_which_batch_size_would_fit(small_workspace, images, tmp_path):
+    import emulated_cupy
+
+    config = Config(
+        epochs=1,
+        batch_size=28,
+        lr=0.01,
+        schedule="constant",
+        seed=3,
+        device=small_workspace,
+        average_epochs=0.0,
+    )
+    with emulated_cupy.limit_memory(5 << 19):
+        with pytest.raises(DeviceMemoryError) as caught:
+            run(config, images, tmp_path / "full", channels=100)
+        message = str(caught.value)
+        fits = re.fullmatch(
+            r"out of GPU memory: (the gradient of )?\w+( in [\w.]+)? asked for \d+\.\d MiB, when "
+            r"\d\.\d MiB of the 2\.5 MiB on cuda:0 were taken, in a step of 28 images; "
+            r"--batch-size (\d+) would fit",
+            message,
+        )
+        assert fits, message
+        del caught
+        batch_size = int(fits.group(3))
+        assert 4 <= batch_size < 28
+        run(replace(config, batch_size=batch_size), images, tmp_path / "fits", channels=100)
+
+
+def test_a_gpu_that_is_much_too_small_says_so(small_workspace, images, tmp_path):
+    import emulated_cupy
+
+    config = Config(epochs=1, batch_size=4, lr=0.01, schedule="constant", device=small_workspace)
+    with (
+        emulated_cupy.limit_memory(300 << 10),
+        pytest.raises(DeviceMemoryError, match=r"in a step of 4 images; not even a batch of one image fits$"),
+    ):
+        run(config, images, tmp_path / "full", channels=100)
+
+
+def test_one_batch_is_learned_by_heart(gpu, images):
+    config = Config(epochs=1, schedule="constant", device=gpu, batch_size=6, augment=False, lr=0.01)
+    x, labels = next(make_splits(images, config, SIZE).train.epoch(0))
+    said = []
+    assert overfit_one_batch(network(config), x, labels, 3, lr=0.02, max_steps=150, say=said.append)
+    assert said[-1].startswith("Yes: it learned 6 images by heart")
+
+
+def test_tensors_on_different_devices_are_named(gpu):
+    x, w = Tensor(np.ones((1, 4, 4, 2), np.float32)), Tensor(np.ones((3, 3, 2, 2), np.float32))
+    with pytest.raises(
+        DeviceError, match=r"^conv2d: expected tensors on one device, got cuda:0 and cpu; use .to"
+    ):
+        F.conv2d(x.to(gpu), w)
+    with pytest.raises(DeviceError, match=r"^add: expected tensors on one device, got cpu and cuda:0"):
+        x + x.to(gpu)
+    with pytest.raises(
+        DeviceError, match=r"^cross_entropy: expected tensors on one device, got cpu and cuda:0"
+    ):
+        F.cross_entropy(Tensor([[0.0, 1.0]]), to_device(np.array([0]), gpu))
+
+
+def test_a_gradient_on_another_device_is_named(gpu):
+    y = Tensor([1.0], requires_grad=True) * 2
+    with pytest.raises(DeviceError, match=r"^backward: gradient: expected it on cpu, got cuda:0; use .to"):
+        y.backward(Tensor([1.0]).to(gpu))
+    z = Tensor(to_device(np.ones(1, np.float32), gpu), requires_grad=True) * 2
+    with pytest.raises(DeviceError, match=r"^backward: gradient: expected it on cuda:0, got cpu; use .to"):
+        z.backward(Tensor([1.0]))
+
+
+# ---- the command line ----
+
+
+def test_the_commands(stand_in, tmp_path, capsys):
+    folder = tmp_path / "run"
+    for place, name in enumerate(CLASSES):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number, image in enumerate(coloured(5, place)[0]):
+            Image.fromarray(image).save(tmp_path / "photos" / name / f"{number}.png")
+    quick = ["--data", "folder", "--data-dir", str(tmp_path / "photos"), "--width", "0.02", "--epochs", "1"]
+    quick += ["--batch-size", "4", "--val-fraction", "0.2"]
+    assert (
+        main(["train", "--device", "cuda:1", *quick, "--matmul-precision", "high", "--out", str(folder)]) == 0
+    )
+    result = json.loads((folder / "result.json").read_text())
+    for device in ("cuda", "cpu"):
+        assert main(["eval", str(folder), "--device", device]) == 0
+        assert f"{result['test_loss']:.4f}" in capsys.readouterr().out
+    assert main(["train", "--resume", str(folder)]) == 0
+    assert "is finished" in capsys.readouterr().out
+    picture = tmp_path / "photos" / "red" / "0.png"
+    answers = []
+    for device in ("cuda", "cpu"):
+        assert main(["predict", str(folder), str(picture), "--device", device]) == 0
+        answers.append(capsys.readouterr().out)
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("command", ["train --limit 64 --out {}", "eval {}", "predict {} x.png"])
+def test_without_a_gpu_the_commands_say_what_the_doctor_finds(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("minicnn.doctor.gpu_problem", lambda index: f"there is no GPU {index}; get one")
+    arguments = command.format(tmp_path / "run").split()
+    assert main([*arguments, "--device", "cuda:7"]) == 2
+    assert capsys.readouterr().err == 'minicnn: error: --device "cuda:7": there is no GPU 7; get one\n'
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_profile_is_of_the_cpu(capsys):
+    assert main(["train", "--device", "cuda", "--profile"]) == 2
+    assert capsys.readouterr().err == (
+        "minicnn: error: --profile measures ops on the CPU; it does not go together with --device cuda\n"
+    )
