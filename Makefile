@@ -20,7 +20,7 @@ SOURCE := setup.cfg pyproject.toml LICENSE $(wildcard README.md) \
 PEER_dezero     := 'dezero == 0.0.13' 'numpy < 2' matplotlib Pillow
 PEER_tensorflow := 'tensorflow-cpu == 2.21.0'
 
-.PHONY: help train test lint style types parity bench wheel-test clean
+.PHONY: help train test lint style types parity bench gpu-check gpu-accuracy wheel-test clean
 
 help:  ## show this list
 	@echo 'minicnn: GoogLeNet from scratch in NumPy. Needs Python 3.11 or later; the rest is installed into $(VENV).'
@@ -56,6 +56,17 @@ bench: $(VENV)/installed-parity  ## time against PyTorch and DeZero, see benchma
 	|| echo 'DeZero could not be installed (it needs Python 3.12 or older); going on without it' >&2
 	$(BIN)/python -m benchmarks compare $(ARGS)
 
+# GPU_PYTHON=python3 takes that Python with the packages it has, and needs no network.
+GPU_RESULTS := --output "$(CURDIR)/benchmarks/output/gpu"
+GPU_RUN := $(if $(GPU_PYTHON),benchmarks/gpu/offline "$(GPU_PYTHON)",$(BIN)/python -m benchmarks.gpu)
+
+gpu-check: $(if $(GPU_PYTHON),,$(VENV)/installed-gpu)  ## test and measure on a GPU, nine minutes; see benchmarks/README.md
+	$(GPU_RUN) check $(GPU_RESULTS) $(ARGS)
+
+gpu-accuracy: $(if $(GPU_PYTHON),,$(VENV)/installed-gpu)  ## train on CIFAR-10 on a GPU with SEED=n, six minutes
+	$(if $(SEED),,$(error Which run? make gpu-accuracy SEED=1))
+	$(GPU_RUN) accuracy --seed $(SEED) $(GPU_RESULTS) $(ARGS)
+
 wheel-test: $(WHEEL)  ## install the wheel into an empty environment elsewhere and use it
 	.ci/wheel-test dist/*.whl $(BIN)/python
 
@@ -81,6 +92,12 @@ $(VENV)/installed: setup.cfg pyproject.toml | $(VENV)/created
 $(VENV)/installed-%: setup.cfg pyproject.toml | $(VENV)/created
 	@echo 'Installing minicnn with the extra "$*" into $(VENV), which takes a moment'
 	@$(PIP) install --editable '.[$*]'
+	@touch $@
+
+$(VENV)/installed-gpu: setup.cfg pyproject.toml | $(VENV)/created
+	@echo 'Installing PyTorch and CuPy, each with its CUDA 13 libraries, into $(VENV): some five gigabytes to download'
+	@echo '(make gpu-check GPU_PYTHON=python3 uses a Python that has them, and downloads nothing)'
+	@$(PIP) install --editable '.[test,parity,cuda13]'
 	@touch $@
 
 $(VENV)/peers/%/installed: | $(VENV)/created

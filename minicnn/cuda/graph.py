@@ -33,6 +33,9 @@ WARM_UPS = 2  # runs before the recording: kernels are compiled, optimizers make
 class _ThreadState(threading.local):
     uploads: list[tuple[Array, np.ndarray]] | None = None  # a list while this thread records a graph
 
+    def __init__(self) -> None:
+        self.streams: dict[int, Any] = {}  # by device
+
 
 _state = _ThreadState()
 
@@ -52,6 +55,18 @@ def upload(values: np.ndarray) -> Array:
     return target
 
 
+def _recording_stream() -> Any:
+    """Return the stream of this thread and device for recording, where no other work gets in between.
+
+    There is one for all functions: with each stream cuBLAS keeps a workspace.
+    """
+    cupy = sys.modules["cupy"]
+    device = cupy.cuda.runtime.getDevice()
+    if device not in _state.streams:
+        _state.streams[device] = cupy.cuda.Stream(non_blocking=True)
+    return _state.streams[device]
+
+
 class RecordedFunction:
     """A function of arrays on a GPU that is recorded at its third call and replayed from then on.
 
@@ -68,7 +83,7 @@ class RecordedFunction:
         cupy = sys.modules["cupy"]
         self.function = function
         self.before_replay = before_replay
-        self.stream = cupy.cuda.Stream(non_blocking=True)
+        self.stream = _recording_stream()
         self.pool = cupy.cuda.MemoryPool()
         self.calls = 0
         self._inputs: dict[str, Array] = {}

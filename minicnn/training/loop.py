@@ -6,7 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,7 @@ def train(
         progress.say(notice)
     profiler = StepProfiler(run, state.step, steps_per_epoch, progress.say) if profile else None
 
-    with _quiet_overflow(), progress, profiler or nullcontext():
+    with _quiet_overflow(), progress, profiler or nullcontext(), closing(take_step):
         for epoch in range(state.epoch, config.epochs):
             start = time.perf_counter()
             model.train()
@@ -172,7 +172,7 @@ def _take(
             raise
         problem = str(better)
     # Out here the error, and with it all that its step had in memory, is gone.
-    take_step.release()
+    take_step.close()
     fits = batch_that_fits(take_step.model, images.shape[1:], len(images))
     advice = f"--batch-size {fits} would fit" if fits else "not even a batch of one image fits"
     raise DeviceMemoryError(f"{problem}, in a step of {len(images)} images; {advice}")

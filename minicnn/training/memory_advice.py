@@ -48,6 +48,7 @@ def batch_that_fits(model: Module, image_shape: tuple[int, ...], batch_size: int
 
     small = max(2, batch_size // 32)  # a single image goes another way through some ops
     try:
+        step(1)  # what is made once, such as cuBLAS's workspace, does not count
         one, two = needed(small), needed(2 * small)
     except (DeviceMemoryError, MemoryError):
         return None

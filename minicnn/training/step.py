@@ -69,11 +69,10 @@ class TrainingStep:
                 loss, counts = self._recorded(images=images, labels=labels)
             return StepResult(float(to_numpy(loss)), to_numpy(counts))
 
-    def release(self) -> None:
-        """Let go of the memory that a recorded step holds, after an error; the next step records it anew."""
+    def close(self) -> None:
+        """Let go of the memory that a recorded step holds; no step can be taken any more."""
         self.state.optimizer.zero_grad()
-        if self._recorded is not None:
-            self._recorded = RecordedFunction(self._compute, self._send)
+        self._recorded = None
 
     def seed_dropouts(self, epoch: int, step_of_epoch: int) -> None:
         """Let the dropouts draw what belongs to this place in training."""

@@ -7,7 +7,7 @@ import pytest
 
 import host_cuda
 from minicnn import backend
-from minicnn.cuda import cublas, kernels
+from minicnn.cuda import cublas, graph, kernels
 
 no_compiler = pytest.mark.skipif(
     host_cuda.compiler() is None, reason="no C++ compiler that could compile the kernels for the CPU"
@@ -24,6 +24,7 @@ def emulated_gpu(monkeypatch) -> Iterator[None]:
     library = emulated_cupy.cublas_library()
     monkeypatch.setattr(cublas, "_library", lambda: library)
     monkeypatch.setattr(cublas, "_state", cublas._ThreadState())
+    monkeypatch.setattr(graph, "_state", graph._ThreadState())
     with emulated_cupy.installed():
         backend._import_cupy.cache_clear()
         yield

@@ -30,7 +30,6 @@ def test_the_header_is_put_in_its_place(file):
 
 @pytest.mark.parametrize("file", KERNELS)
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc, the CUDA compiler, is not installed")
-@pytest.mark.slow
 def test_nvcc_compiles_every_kernel(tmp_path, file):
     """All instances, for the oldest GPU that is promised, Ampere and Hopper; and no register is spilled."""
     instances = [
@@ -54,7 +53,6 @@ def test_nvcc_compiles_every_kernel(tmp_path, file):
 
 
 @pytest.mark.parametrize("file", KERNELS)
-@pytest.mark.slow
 def test_nvrtc_compiles_every_kernel(file):
     """As CuPy does it, which needs no GPU."""
     compiler = pytest.importorskip("cupy.cuda.compiler", reason="CuPy is not installed")
