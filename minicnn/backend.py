@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.cuda.memory import explained
 from minicnn.errors import DeviceError
 
 # A NumPy or a CuPy array. CuPy is optional, so the type cannot be spelled out.
@@ -55,8 +56,11 @@ def to_device(array: Array, device: str) -> Array:
     if index is None:
         return to_numpy(array)
     cupy = _import_cupy(device)
-    with cupy.cuda.Device(index):
-        return cupy.asarray(array)
+    try:
+        with cupy.cuda.Device(index):
+            return cupy.asarray(array)
+    except MemoryError as error:
+        raise explained(error, f"moving an array of shape {tuple(array.shape)}") from None
 
 
 def device_index(device: str) -> int | None:
@@ -67,7 +71,7 @@ def device_index(device: str) -> int | None:
     >>> device_index("cuda"), device_index("cuda:1"), device_index("cpu")
     (0, 1, None)
     """
-    kind, colon, index = device.partition(":")
+    kind, colon, index = device.partition(":") if isinstance(device, str) else ("", "", "")
     if kind == "cpu" and not colon:
         return None
     if kind != "cuda" or (colon and not (index.isascii() and index.isdigit())):

@@ -8,6 +8,9 @@
 //     count  (OH, OW)                     how many places of a window are counted; made in minicnn/ops/avg_pool.py
 #include "common.cuh"
 
+// Blocks are short along the channels (the rest of them is on blockIdx.y) and long along the pixels: windows overlap, and
+// what one thread has read is in the cache when its neighbour wants it.
+
 // A thread takes the mean of one window for V neighbouring channels.
 template <typename T, int V>
 __global__ void avg_pool_forward(
@@ -21,9 +24,10 @@ __global__ void avg_pool_forward(
     const int first_i = h0 < 0 ? -h0 : 0, end_i = H - h0 < KH ? H - h0 : KH;  // those inside the image
     const int first_j = w0 < 0 ? -w0 : 0, end_j = W - w0 < KW ? W - w0 : KW;
     const T counted = count[p * OW + q];
-    for (int c = threadIdx.x * V; c < C; c += blockDim.x * V) {
+    for (int c = (blockIdx.y * blockDim.x + threadIdx.x) * V; c < C; c += gridDim.y * blockDim.x * V) {
         Pack<T, V> sum = all<T, V>(T(0));
         for (int i = first_i; i < end_i; ++i) {
+#pragma unroll 3
             for (int j = first_j; j < end_j; ++j) {
                 const long long pixel = ((long long)n * H + h0 + i) * W + w0 + j;
                 const Pack<T, V> value = load<T, V>(x + pixel * C + c);
@@ -47,9 +51,10 @@ __global__ void avg_pool_backward(
     if (pixel >= pixels) return;
     const int n = pixel / (H * W), h = pixel / W % H, w = pixel % W;
     const Seen rows = windows_that_see(h, top, KH, SH, OH), columns = windows_that_see(w, left, KW, SW, OW);
-    for (int c = threadIdx.x * V; c < C; c += blockDim.x * V) {
+    for (int c = (blockIdx.y * blockDim.x + threadIdx.x) * V; c < C; c += gridDim.y * blockDim.x * V) {
         Pack<T, V> sum = all<T, V>(T(0));
         for (int p = rows.first; p <= rows.last; ++p) {
+#pragma unroll 3
             for (int q = columns.first; q <= columns.last; ++q) {
                 const T counted = count[p * OW + q];
                 const long long window = ((long long)n * OH + p) * OW + q;

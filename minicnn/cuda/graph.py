@@ -1,17 +1,16 @@
 """A training step as a CUDA graph: recorded once, then replayed by a single call.
 
-A step of GoogLeNet starts a thousand kernels, many of which take a few millionths of a second: less than
+A step of GoogLeNet starts many hundred kernels, most of which take a few millionths of a second: less than
 Python needs to start them. So the step is run while the GPU only takes notes, and what was noted is replayed
 from then on.
 
 What is replayed are kernels with their arguments, addresses of arrays among them. Hence the rules:
 
 - Arrays stay where they are. The step is recorded with a memory pool of its own, from which nobody else is
-  served, and
-  what changes from step to step is copied into the same arrays before each replay.
+  served, and what changes from step to step is copied into the same arrays before each replay. If arrays that
+  the step reads have been replaced all the same, or settings were changed, it is recorded anew.
 - Nothing waits for the GPU or reads from it while it takes notes. What the step needs of the host's numbers
-  (addresses
-  of arrays for one) is sent when the recording is over: `upload`.
+  (addresses of arrays, for one) is sent when the recording is over: `upload`.
 - Shapes stay the same. A batch of another size is run without the graph.
 """
 
@@ -34,6 +33,7 @@ class _ThreadState(threading.local):
     uploads: list[tuple[Array, np.ndarray]] | None = None  # a list while this thread records a graph
 
     def __init__(self) -> None:
+        self.kept: list[object] = []
         self.streams: dict[int, Any] = {}  # by device
 
 
@@ -50,9 +50,18 @@ def upload(values: np.ndarray) -> Array:
     cupy = sys.modules["cupy"]
     if _state.uploads is None:
         return cupy.asarray(values)
-    target = cupy.empty(values.shape, values.dtype)
+    # Not in the graph's own memory, where an array that was gone by now may have been: each replay would
+    # write that one again, and over these.
+    with cupy.cuda.using_allocator(cupy.get_default_memory_pool().malloc):
+        target = cupy.empty(values.shape, values.dtype)
     _state.uploads.append((target, values))
     return target
+
+
+def keep(arrays: object) -> None:
+    """Keep arrays as long as the graph that is being recorded: their addresses alone do not."""
+    if _state.uploads is not None:
+        _state.kept.append(arrays)
 
 
 def _recording_stream() -> Any:
@@ -73,26 +82,39 @@ class RecordedFunction:
     Parameters
     ----------
     function : callable
-        Called with arrays by keyword; returns a tuple of arrays, which the next call overwrites. What it
-        changes (weights, velocities) it changes in place. It takes no decision by the values of arrays.
+        Called with arrays by keyword; returns a tuple of arrays. What it changes (weights, velocities) it
+        changes in place. It takes no decision by the values of arrays.
     before_replay : callable
         Does what `function` would have done on the host, with numbers that differ from call to call.
+    what_it_reads : callable, optional
+        Returns a tuple of all that `function` depends on besides its inputs: addresses of arrays, settings.
+        If it is not what it was when the function was recorded, the function is recorded anew.
     """
 
-    def __init__(self, function: Callable[..., tuple[Array, ...]], before_replay: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        function: Callable[..., tuple[Array, ...]],
+        before_replay: Callable[[], None],
+        what_it_reads: Callable[[], tuple[object, ...]] = tuple,
+    ) -> None:
         cupy = sys.modules["cupy"]
         self.function = function
         self.before_replay = before_replay
+        self.what_it_reads = what_it_reads
         self.stream = _recording_stream()
         self.pool = cupy.cuda.MemoryPool()
         self.calls = 0
         self._inputs: dict[str, Array] = {}
         self._outputs: tuple[Array, ...] = ()
         self._graph: Any = None
-        self._kept: list[tuple[Array, np.ndarray]] = []  # what the graph reads must not be freed
+        self._read: tuple[object, ...] = ()  # what the graph was recorded with
+        self._kept: list[object] = []  # what the graph reads and nobody else may hold
 
     def __call__(self, **inputs: Array) -> tuple[Array, ...]:
-        """Run the function, or replay it if it was recorded for inputs of these shapes and dtypes."""
+        """Run the function, or replay it if it was recorded for inputs of these shapes and dtypes.
+
+        The arrays returned by a replay are overwritten by the next one.
+        """
         cupy = sys.modules["cupy"]
         before = cupy.cuda.get_current_stream()
         self.stream.wait_event(before.record())  # the inputs may still be on their way
@@ -105,16 +127,15 @@ class RecordedFunction:
         cupy = sys.modules["cupy"]
         if not self._inputs:
             self._inputs = {name: cupy.empty(value.shape, value.dtype) for name, value in inputs.items()}
-        if any(
-            (value.shape, value.dtype) != (self._inputs[name].shape, self._inputs[name].dtype)
-            for name, value in inputs.items()
-        ):
+        if _kinds(inputs) != _kinds(self._inputs):
             return self.function(**{name: cupy.asarray(value) for name, value in inputs.items()})
         for name, value in inputs.items():
             if array_module(value) is np:
                 self._inputs[name].set(value)
             else:
                 self._inputs[name][...] = value
+        if self._graph is not None and self._read != self.what_it_reads():
+            self._graph, self._kept, self.calls = None, [], 0
         self.calls += 1
         if self.calls <= WARM_UPS:
             with cupy.cuda.using_allocator(self.pool.malloc):
@@ -127,9 +148,9 @@ class RecordedFunction:
 
     def _record(self) -> None:
         cupy = sys.modules["cupy"]
-        _state.uploads = []
+        _state.uploads, _state.kept = [], []
         try:
-            with cupy.cuda.using_allocator(self.pool.malloc):
+            with cupy.cuda.using_allocator(self._allocate_for_graph()):
                 self.stream.begin_capture()
                 try:
                     self._outputs = self.function(**self._inputs)
@@ -138,9 +159,31 @@ class RecordedFunction:
                         self.stream.end_capture()
                     raise
                 graph = self.stream.end_capture()
-            self._kept = _state.uploads
+            uploads = _state.uploads
+            self._kept = [*_state.kept, *uploads]
         finally:
-            _state.uploads = None
-        for target, values in self._kept:
+            _state.uploads, _state.kept = None, []
+        for target, values in uploads:
             target.set(values)
-        self._graph = graph
+        self._graph, self._read = graph, self.what_it_reads()
+
+    def _allocate_for_graph(self) -> Callable[[int], Any]:
+        """Return an allocator that gives up where CuPy would make room by giving memory back to the system.
+
+        The graph that is being recorded already refers to that memory.
+        """
+        held = self.pool.total_bytes()
+
+        def allocate(size: int) -> Any:
+            nonlocal held
+            memory = self.pool.malloc(size)
+            if self.pool.total_bytes() < held:
+                raise MemoryError(f"allocating {size:,} bytes while recording a graph")
+            held = self.pool.total_bytes()
+            return memory
+
+        return allocate
+
+
+def _kinds(arrays: dict[str, Array]) -> dict[str, object]:
+    return {name: (tuple(array.shape), array.dtype) for name, array in arrays.items()}

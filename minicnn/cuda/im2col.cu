@@ -8,25 +8,41 @@
 // The array path is minicnn/ops/im2col.py; the derivation is in docs/ops/conv2d.md.
 #include "common.cuh"
 
-// A thread copies V neighbouring channels of one pixel of one patch; threadIdx.x runs along a row of the matrix, so
-// that neighbouring threads read and write neighbouring numbers.
+// Neighbouring rows that a thread works on: it finds out only once which kernel element a column belongs to.
+constexpr int ROWS = 4;
+
+// A thread copies V neighbouring channels of one kernel element, for some neighbouring patches; threadIdx.x runs along a
+// row of the matrix, so that neighbouring threads read and write neighbouring numbers.
 template <typename T, int V>
 __global__ void im2col(
     const T* __restrict__ x, T* __restrict__ cols, int rows, int H, int W, int C, int x_step,
     int KH, int KW, int SH, int SW, int top, int left, int OH, int OW
 ) {
-    const int row = blockIdx.x * blockDim.y + threadIdx.y;  // (n, p, q)
-    if (row >= rows) return;
-    const int n = row / (OH * OW), p = row / OW % OH, q = row % OW;
+    const int first = (blockIdx.x * blockDim.y + threadIdx.y) * ROWS;  // (n, p, q)
+    if (first >= rows) return;
+    const int first_n = first / (OH * OW), first_p = first / OW % OH, first_q = first % OW;
     const int K = KH * KW * C;
     for (int column = threadIdx.x * V; column < K; column += blockDim.x * V) {  // (i, j, c)
         const int tap = column / C, c = column % C;
-        const int h = p * SH + tap / KW - top, w = q * SW + tap % KW - left;
-        const bool inside = 0 <= h && h < H && 0 <= w && w < W;
-        const long long pixel = ((long long)n * H + h) * W + w;
-        store<T, V>(
-            cols + (long long)row * K + column, inside ? load<T, V>(x + pixel * x_step + c) : all<T, V>(T(0))
-        );
+        const int above = tap / KW - top, before = tap % KW - left;
+        int n = first_n, p = first_p, q = first_q;
+#pragma unroll
+        for (int row = first; row < first + ROWS; ++row) {
+            if (row >= rows) break;
+            const int h = p * SH + above, w = q * SW + before;
+            const bool inside = 0 <= h && h < H && 0 <= w && w < W;
+            const long long pixel = ((long long)n * H + h) * W + w;
+            store<T, V>(
+                cols + (long long)row * K + column, inside ? load<T, V>(x + pixel * x_step + c) : all<T, V>(T(0))
+            );
+            if (++q == OW) {
+                q = 0;
+                if (++p == OH) {
+                    p = 0;
+                    ++n;
+                }
+            }
+        }
     }
 }
 

@@ -33,7 +33,7 @@ KERNELS: dict[str, list[str]] = {
     "im2col.cu": _instances(["im2col", "col2im"], PACKS),
     "max_pool.cu": _instances(["max_pool_forward", "max_pool_backward"], PACKS, PLACES),
     "avg_pool.cu": _instances(["avg_pool_forward", "avg_pool_backward"], PACKS),
-    "lrn.cu": _instances(["lrn_forward", "lrn_backward"], FLOATS),
+    "lrn.cu": _instances(["lrn_forward", "lrn_backward"], FLOATS, ("4", "1")),
     "bias_relu.cu": _instances(["add_bias", "mask_and_sum_rows"], PACKS),
     "dropout.cu": [*_instances(["dropout_mask"], FLOATS), "philox_numbers"],
     "cross_entropy.cu": _instances(["cross_entropy_forward", "cross_entropy_backward"], FLOATS),
@@ -55,6 +55,7 @@ def source(file: str) -> str:
     return (FOLDER / file).read_text(encoding="utf-8").replace(f'#include "{HEADER}"', header)
 
 
+@functools.cache
 def kernel(file: str, instance: str) -> Any:
     """Return a compiled kernel, to be called with (grid, block, arguments)."""
     return _module(sys.modules["cupy"], file).get_function(instance)

@@ -16,6 +16,7 @@ from minicnn.backend import Array
 from minicnn.cuda.kernels import kernel
 
 THREADS = 256  # in a block
+THREADS_ACROSS = 64  # of these, at most so many along the channels
 PACK_BYTES = 16  # the most a thread reads or writes at once
 C_TYPES = {
     np.dtype(np.float32): "float",
@@ -66,6 +67,8 @@ def launch_over_pixels(
     *arguments: Any,
     numbers: int | None = None,
     places: np.dtype | None = None,
+    pixels_of_a_thread: int = 1,
+    most_across: int = THREADS_ACROSS,
 ) -> None:
     """Start a kernel<T, V> or kernel<T, V, Place> with a thread for each pack of channels of each pixel.
 
@@ -83,13 +86,18 @@ def launch_over_pixels(
         How many numbers the threads of a pixel share, if not its channels.
     places : dtype, optional
         The type Place of kernels that have one.
+    pixels_of_a_thread : int, default=1
+        Neighbouring pixels that a thread works on.
+    most_across : int, default=64
+        Threads of a block along the channels. With fewer than usual, the other channels are on blockIdx.y.
     """
     V = pack_width(channels, *arrays)
-    threads = block_for((numbers or channels) // V)
+    packs = (numbers or channels) // V
+    threads = block_for(packs, most_across)
+    groups = -(-packs // threads[0]) if most_across < THREADS_ACROSS else 1
+    grid = (-(-pixels // (threads[1] * pixels_of_a_thread)), groups)
     types = [C_TYPES[arrays[0].dtype], str(V), *([] if places is None else [C_TYPES[places]])]
-    launch(
-        file, f"{name}<{', '.join(types)}>", (-(-pixels // threads[1]),), threads, *arrays, pixels, *arguments
-    )
+    launch(file, f"{name}<{', '.join(types)}>", grid, threads, *arrays, pixels, *arguments)
 
 
 def pack_width(channels: int, *arrays: Array | None) -> int:
@@ -112,7 +120,7 @@ def pack_width(channels: int, *arrays: Array | None) -> int:
     return V if fits else 1
 
 
-def block_for(packs: int) -> tuple[int, int]:
+def block_for(packs: int, most_across: int = THREADS_ACROSS) -> tuple[int, int]:
     """Return the threads of a block: along the packs of a pixel as many as there are, the rest over pixels.
 
     Examples
@@ -120,7 +128,7 @@ def block_for(packs: int) -> tuple[int, int]:
     >>> block_for(48), block_for(3), block_for(1000)
     ((64, 4), (4, 64), (64, 4))
     """
-    along = min(64, 1 << (packs - 1).bit_length())
+    along = min(most_across, 1 << (packs - 1).bit_length())
     return along, THREADS // along
 
 

@@ -7,7 +7,7 @@
 //     x, y, gy, gx  (pixels, C)           scale = alpha / size
 //
 // The channels of a pixel go into shared memory, where each is read by all the windows it is in. Backward computes u
-// again from x: reading it from memory would take as long as reading x.
+// again from x, once for the shares and once for the rest: what it takes to keep it is scarcer than arithmetic.
 #include "common.cuh"
 
 extern __shared__ unsigned char shared_memory[];
@@ -29,46 +29,77 @@ __device__ __forceinline__ T window_sum(const T* row, int c, int before, int aft
     return sum;
 }
 
-// A thread takes every blockDim.x-th channel of one pixel. All threads of a block meet at the barrier, those beyond
-// the last pixel too.
-template <typename T>
+// A thread takes every blockDim.x-th channel of P neighbouring pixels, and begins to read all of them before it needs the
+// first. All threads of a block meet at the barriers, those beyond the last pixel too.
+template <typename T, int P>
 __global__ void lrn_forward(
     const T* __restrict__ x, T* __restrict__ y, int pixels, int C, int size, T scale, T beta, T k
 ) {
-    T* squares = reinterpret_cast<T*>(shared_memory) + threadIdx.y * C;  // of this pixel: (C)
-    const int pixel = blockIdx.x * blockDim.y + threadIdx.y;
-    const long long start = (long long)pixel * C;
-    const int end = pixel < pixels ? C : 0;
-    for (int c = threadIdx.x; c < end; c += blockDim.x) squares[c] = x[start + c] * x[start + c];
+    T* squares = reinterpret_cast<T*>(shared_memory) + threadIdx.y * P * C;  // of these pixels: (P, C)
+    const int first = (blockIdx.x * blockDim.y + threadIdx.y) * P;
+    const T* x_here = x + (long long)first * C;
+    T* y_here = y + (long long)first * C;
+    for (int c = threadIdx.x; c < C; c += blockDim.x) {
+        T value[P];
+#pragma unroll
+        for (int i = 0; i < P; ++i) value[i] = first + i < pixels ? x_here[i * C + c] : T(0);
+#pragma unroll
+        for (int i = 0; i < P; ++i) squares[i * C + c] = value[i] * value[i];
+    }
     __syncthreads();
-    for (int c = threadIdx.x; c < end; c += blockDim.x) {
-        const T u = k + scale * window_sum(squares, c, size / 2, (size - 1) / 2, C);
-        y[start + c] = x[start + c] * inverse_power(u, beta);
+    for (int c = threadIdx.x; c < C; c += blockDim.x) {
+#pragma unroll
+        for (int i = 0; i < P; ++i) {
+            if (first + i >= pixels) break;
+            const T u = k + scale * window_sum(squares + i * C, c, size / 2, (size - 1) / 2, C);
+            y_here[i * C + c] = x_here[i * C + c] * inverse_power(u, beta);
+        }
     }
 }
 
-template <typename T>
+template <typename T, int P>
 __global__ void lrn_backward(
     const T* __restrict__ x, const T* __restrict__ gy, T* __restrict__ gx, int pixels, int C, int size, T scale,
     T beta, T k
 ) {
-    T* squares = reinterpret_cast<T*>(shared_memory) + threadIdx.y * 2 * C;  // of this pixel: (C)
-    T* shares = squares + C;                                                 // gy * x * u^(-beta-1): (C)
-    const int pixel = blockIdx.x * blockDim.y + threadIdx.y;
-    const long long start = (long long)pixel * C;
-    const int end = pixel < pixels ? C : 0;
-    for (int c = threadIdx.x; c < end; c += blockDim.x) squares[c] = x[start + c] * x[start + c];
-    __syncthreads();
-    for (int c = threadIdx.x; c < end; c += blockDim.x) {
-        const T u = k + scale * window_sum(squares, c, size / 2, (size - 1) / 2, C);
-        const T direct = gy[start + c] * inverse_power(u, beta);
-        shares[c] = direct * x[start + c] / u;
-        gx[start + c] = direct;  // the same thread goes on with it below
+    T* squares = reinterpret_cast<T*>(shared_memory) + threadIdx.y * 2 * P * C;  // of these pixels: (P, C)
+    T* shares = squares + P * C;                                                 // gy * x * u^(-beta-1): (P, C)
+    const int first = (blockIdx.x * blockDim.y + threadIdx.y) * P;
+    const T* x_here = x + (long long)first * C;
+    const T* gy_here = gy + (long long)first * C;
+    T* gx_here = gx + (long long)first * C;
+    for (int c = threadIdx.x; c < C; c += blockDim.x) {
+        T value[P], gradient[P];
+#pragma unroll
+        for (int i = 0; i < P; ++i) {
+            const bool exists = first + i < pixels;
+            value[i] = exists ? x_here[i * C + c] : T(0);
+            gradient[i] = exists ? gy_here[i * C + c] : T(0);
+        }
+#pragma unroll
+        for (int i = 0; i < P; ++i) {
+            squares[i * C + c] = value[i] * value[i];
+            shares[i * C + c] = gradient[i] * value[i];
+        }
     }
     __syncthreads();
-    for (int c = threadIdx.x; c < end; c += blockDim.x) {
-        // Seen from below, the window is turned round.
-        const T through_windows = window_sum(shares, c, (size - 1) / 2, size / 2, C);
-        gx[start + c] -= T(2) * scale * beta * x[start + c] * through_windows;
+    for (int c = threadIdx.x; c < C; c += blockDim.x) {
+#pragma unroll
+        for (int i = 0; i < P; ++i) {
+            const T u = k + scale * window_sum(squares + i * C, c, size / 2, (size - 1) / 2, C);
+            shares[i * C + c] *= inverse_power(u, beta) / u;
+        }
+    }
+    __syncthreads();
+    for (int c = threadIdx.x; c < C; c += blockDim.x) {
+#pragma unroll
+        for (int i = 0; i < P; ++i) {
+            if (first + i >= pixels) break;
+            const T u = k + scale * window_sum(squares + i * C, c, size / 2, (size - 1) / 2, C);
+            const T direct = gy_here[i * C + c] * inverse_power(u, beta);
+            // Seen from below, the window is turned round.
+            const T through_windows = window_sum(shares + i * C, c, (size - 1) / 2, size / 2, C);
+            gx_here[i * C + c] = direct - T(2) * scale * beta * x_here[i * C + c] * through_windows;
+        }
     }
 }

@@ -10,6 +10,9 @@
 // memory once for each comparison, a thread looks at a whole window: its numbers come from the cache.
 #include "common.cuh"
 
+// Blocks are short along the channels (the rest of them is on blockIdx.y) and long along the pixels: windows overlap, and
+// what one thread has read is in the cache when its neighbour wants it.
+
 // A thread finds the maxima of one window for V neighbouring channels. `places` may be null.
 template <typename T, int V, typename Place>
 __global__ void max_pool_forward(
@@ -22,10 +25,11 @@ __global__ void max_pool_forward(
     const int h0 = p * SH - top, w0 = q * SW - left;
     const int first_i = h0 < 0 ? -h0 : 0, end_i = H - h0 < KH ? H - h0 : KH;  // those inside the image
     const int first_j = w0 < 0 ? -w0 : 0, end_j = W - w0 < KW ? W - w0 : KW;
-    for (int c = threadIdx.x * V; c < C; c += blockDim.x * V) {
+    for (int c = (blockIdx.y * blockDim.x + threadIdx.x) * V; c < C; c += gridDim.y * blockDim.x * V) {
         Pack<T, V> best;
         Pack<Place, V> place;
         for (int i = first_i; i < end_i; ++i) {
+#pragma unroll 3
             for (int j = first_j; j < end_j; ++j) {
                 const long long pixel = ((long long)n * H + h0 + i) * W + w0 + j;
                 const Pack<T, V> candidate = load<T, V>(x + pixel * C + c);
@@ -57,10 +61,11 @@ __global__ void max_pool_backward(
     if (pixel >= pixels) return;
     const int n = pixel / (H * W), h = pixel / W % H, w = pixel % W;
     const Seen rows = windows_that_see(h, top, KH, SH, OH), columns = windows_that_see(w, left, KW, SW, OW);
-    for (int c = threadIdx.x * V; c < C; c += blockDim.x * V) {
+    for (int c = (blockIdx.y * blockDim.x + threadIdx.x) * V; c < C; c += gridDim.y * blockDim.x * V) {
         T* target = gx + (long long)pixel * C + c;
         Pack<T, V> sum = add ? load<T, V>(target) : all<T, V>(T(0));
         for (int p = rows.first; p <= rows.last; ++p) {
+#pragma unroll 3
             for (int q = columns.first; q <= columns.last; ++q) {
                 const int own_place = (h + top - p * SH) * KW + w + left - q * SW;
                 const long long at = (((long long)n * OH + p) * OW + q) * C + c;

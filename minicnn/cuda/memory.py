@@ -21,12 +21,12 @@ def explained(error: MemoryError, what: str) -> Exception:
     what : str
         Who asked, as in "conv2d in inception3a.conv3x3".
     """
-    if type(error).__module__.partition(".")[0] != "cupy":
+    asked = re.search(r"allocating ([\d,]+) bytes", str(error))
+    if "cupy" not in sys.modules or not asked:
         return error
     cupy = sys.modules["cupy"]
     free, total = cupy.cuda.runtime.memGetInfo()
-    asked = re.search(r"allocating ([\d,]+) bytes", str(error))
-    size = in_words(int(asked.group(1).replace(",", ""))) if asked else "more"
+    size = in_words(int(asked.group(1).replace(",", "")))
     return DeviceMemoryError(
         f"out of GPU memory: {what} asked for {size}, when {in_words(total - free)} of the "
         f"{in_words(total)} on cuda:{cupy.cuda.Device().id} were taken"

@@ -34,7 +34,7 @@ def set_float32_matmul_precision(precision: str) -> None:
     ----------
     precision : "highest" or "high"
         "highest": as float32, the start. "high": as TF32, on the tensor cores of GPUs since Ampere: factors
-        are rounded to 10 bits after the binary point, sums are kept in float32. Several times as fast, with
+        are rounded to 10 bits after the binary point, sums are kept in float32. Faster, with
         errors of about a thousandth.
 
     Raises

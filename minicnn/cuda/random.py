@@ -22,6 +22,11 @@ class DeviceGenerator:
     ----------
     key : CuPy array of uint64 of shape ()
         May be changed at any time. Equal keys give equal numbers.
+
+    Attributes
+    ----------
+    calls : int
+        How many masks were drawn; each is another one. Set it to 0 to begin anew.
     """
 
     def __init__(self, key: Array) -> None:
@@ -30,6 +35,7 @@ class DeviceGenerator:
                 f"DeviceGenerator: key: expected uint64 of shape (), got {key.dtype} of shape {key.shape}"
             )
         self.key = key
+        self.calls = 0
 
     @classmethod
     def from_generator(cls, rng: np.random.Generator) -> DeviceGenerator:
@@ -45,6 +51,7 @@ class DeviceGenerator:
         counters = -(-mask.size // 4)
         launch(
             "dropout.cu", f"dropout_mask<{C_TYPES[dtype]}>", (-(-counters // THREADS),), (THREADS,),
-            mask, self.key, np.int64(mask.size), np.float32(p), scale,
+            mask, self.key, np.uint32(self.calls), np.int64(mask.size), np.float32(p), scale,
         )  # fmt: skip
+        self.calls += 1
         return mask

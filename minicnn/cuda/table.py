@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from minicnn.backend import Array
-from minicnn.cuda.graph import upload
+from minicnn.cuda.graph import keep, upload
 from minicnn.cuda.launch import C_TYPES, THREADS, launch
 from minicnn.errors import UsageError
 
@@ -27,6 +27,7 @@ class ArrayTable:
 
     def launch(self, kernel: str, rows: Sequence[ArrayRow], *arguments: Array) -> None:
         """Start a kernel of optimizer.cu on the rows."""
+        keep(rows)
         dtypes = {array.dtype for row in rows for array in row}
         if len(dtypes) != 1:
             raise UsageError(f"expected arrays of one dtype, got {' and '.join(sorted(map(str, dtypes)))}")

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from minicnn.backend import Array, array_module, is_array, to_device, to_numpy
+from minicnn.backend import Array, is_array, to_device, to_numpy
 from minicnn.errors import CheckpointError, DTypeError, ShapeError, UsageError
-from minicnn.parallel import pinned_blas
+from minicnn.parallel import on_device_of, pinned_blas
 from minicnn.tensor import Tensor, inside_module
 
 M = TypeVar("M", bound="Module")
@@ -187,7 +187,8 @@ class Module:
     def astype(self: M, dtype: Any) -> M:
         """Convert all parameters to a floating-point dtype and forget gradients; return the module."""
         for parameter in self.parameters():
-            parameter.data = parameter.data.astype(dtype)
+            with on_device_of(parameter.data):
+                parameter.data = parameter.data.astype(dtype)
             parameter.grad = None
         return self
 
@@ -240,8 +241,8 @@ class Module:
                 )
         for name, parameter in own.items():
             if name in state:
-                xp = array_module(parameter.data)
-                parameter.data = xp.array(state[name], dtype=parameter.dtype)
+                values = np.array(to_numpy(state[name]), dtype=parameter.dtype)
+                parameter.data = to_device(values, parameter.device)
         return report
 
     def __repr__(self) -> str:

@@ -23,6 +23,7 @@ import numpy as np
 
 from minicnn.backend import Array, array_module, is_array
 from minicnn.errors import DTypeError, ShapeError
+from minicnn.parallel import on_device_of
 from minicnn.tensor import Function, Tensor
 
 
@@ -175,9 +176,10 @@ def _operand(op: str, value: Any, other: Tensor) -> Tensor:
             f"{op}: expected whole numbers for a tensor of dtype {other.dtype}, got {type(value).__name__}"
         )
     xp = array_module(other.data)
-    if array.ndim == 0:  # a number goes to a GPU with the call that writes it
-        return Tensor(xp.full((), array.item(), other.dtype))
-    return Tensor(xp.asarray(array, dtype=other.dtype))
+    with on_device_of(other.data):
+        if array.ndim == 0:  # a number goes to a GPU with the call that writes it
+            return Tensor(xp.full((), array.item(), other.dtype))
+        return Tensor(xp.asarray(array, dtype=other.dtype))
 
 
 def _binary(function: Function, a: Any, b: Any) -> Tensor:

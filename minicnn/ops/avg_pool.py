@@ -27,7 +27,7 @@ from minicnn.cuda.graph import upload
 from minicnn.cuda.launch import launch_over_pixels
 from minicnn.cuda.switch import uses_kernels
 from minicnn.ops.im2col import pad
-from minicnn.ops.max_pool import pooling_window
+from minicnn.ops.max_pool import PACKS_ACROSS, pooling_window
 from minicnn.parallel import Tile, batch_tiles, run_tiles, scratch
 from minicnn.shapes import Padding, Size, Window
 from minicnn.tensor import Function, Tensor
@@ -97,6 +97,7 @@ class AvgPool2d(Function):
         launch_over_pixels(
             "avg_pool.cu", kernel, pixels, C, (array_module(source).ascontiguousarray(source), count, target),
             w.H, w.W, C, w.KH, w.KW, w.SH, w.SW, w.top, w.left, w.OH, w.OW,
+            most_across=PACKS_ACROSS,
         )  # fmt: skip
 
     def _count(self, like: Array) -> Array:

@@ -15,7 +15,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from minicnn.backend import Array, array_module
+from minicnn.backend import Array
+from minicnn.buffers import empty
 from minicnn.errors import ShapeError
 from minicnn.shapes import axis_number
 from minicnn.tensor import Function, Tensor, check_tensor
@@ -34,12 +35,20 @@ class Concat(Function):
         """Return y; remembers where each input begins and ends."""
         ends = list(itertools.accumulate(x.shape[self.axis] for x in xs))
         self.bounds = list(itertools.pairwise([0, *ends]))
-        return array_module(xs[0]).concatenate(xs, axis=self.axis)
+        shape = list(xs[0].shape)
+        shape[self.axis] = ends[-1]
+        y = empty(tuple(shape), xs[0])
+        for x, part in zip(xs, self._parts(y), strict=True):
+            part[...] = x
+        return y
 
     def backward(self, gy: Array) -> tuple[Array, ...]:
         """Return the slice of gy that belongs to each input, as a view."""
+        return tuple(self._parts(gy))
+
+    def _parts(self, joined: Array) -> list[Array]:
         before = (slice(None),) * self.axis
-        return tuple(gy[(*before, slice(start, end))] for start, end in self.bounds)
+        return [joined[(*before, slice(start, end))] for start, end in self.bounds]
 
 
 def concat(tensors: Sequence[Tensor], axis: int = -1) -> Tensor:

@@ -21,7 +21,7 @@ from typing import Literal
 
 import numpy as np
 
-from minicnn.backend import Array, array_module, device_of, is_array
+from minicnn.backend import Array, array_module, device_of, is_array, to_device
 from minicnn.cuda.launch import C_TYPES, launch
 from minicnn.cuda.switch import uses_kernels
 from minicnn.errors import DeviceError, DTypeError, ShapeError
@@ -43,7 +43,7 @@ class CrossEntropy(Function):
         self.reduction = reduction
 
     def forward(self, x: Array) -> Array:
-        """Return the loss; saves the log-probabilities (on a GPU x and each sample's log-sum-exp)."""
+        """Return the loss; saves the log-probabilities (on a GPU x and two numbers for each sample)."""
         xp = array_module(x)
         if uses_kernels(x):
             losses = self._forward_on_gpu(x)
@@ -55,7 +55,7 @@ class CrossEntropy(Function):
 
     def backward(self, gy: Array) -> tuple[Array]:
         """Return gx."""
-        if len(self.saved) == 2:
+        if len(self.saved) == 3:
             return (self._backward_on_gpu(gy),)
         (log_p,) = self.saved
         xp = array_module(log_p)
@@ -73,22 +73,22 @@ class CrossEntropy(Function):
         xp = array_module(x)
         x = xp.ascontiguousarray(x)
         self.labels = self.labels.astype(np.int64, copy=False)
-        losses, log_sums = xp.empty(len(x), x.dtype), xp.empty(len(x), x.dtype)
+        losses, largest, log_sums = (xp.empty(len(x), x.dtype) for _ in range(3))
         launch(
             "cross_entropy.cu", f"cross_entropy_forward<{C_TYPES[x.dtype]}>", (len(x),), (THREADS,),
-            x, xp.ascontiguousarray(self.labels), losses, log_sums, x.shape[1],
+            x, xp.ascontiguousarray(self.labels), losses, largest, log_sums, x.shape[1],
         )  # fmt: skip
-        self.save(x, log_sums)
+        self.save(x, largest, log_sums)
         return losses
 
     def _backward_on_gpu(self, gy: Array) -> Array:
-        x, log_sums = self.saved
+        x, largest, log_sums = self.saved
         xp = array_module(x)
         gx = xp.empty_like(x)
         factor = x.dtype.type(1 / len(x) if self.reduction == "mean" else 1)
         launch(
             "cross_entropy.cu", f"cross_entropy_backward<{C_TYPES[x.dtype]}>", (len(x),), (THREADS,),
-            x, xp.ascontiguousarray(self.labels), log_sums, xp.ascontiguousarray(gy), gx,
+            x, xp.ascontiguousarray(self.labels), largest, log_sums, xp.ascontiguousarray(gy), gx,
             x.shape[1], int(self.reduction == "none"), factor,
         )  # fmt: skip
         return gx
@@ -153,9 +153,9 @@ def check_labels(logits: Tensor, labels: Array) -> Array:
             raise ShapeError(
                 f"cross_entropy: labels: expected classes from 0 to {K - 1}, got values from {low} to {high}"
             )
-    if isinstance(logits.data, np.ndarray) and not isinstance(labels, np.ndarray):
+    if not isinstance(labels, np.ndarray) and device_of(labels) != logits.device:
         raise DeviceError(
             f"cross_entropy: expected tensors on one device, got {logits.device} and {device_of(labels)}; "
             "use .to(device)"
         )
-    return array_module(logits.data).asarray(labels)
+    return labels if device_of(labels) == logits.device else to_device(labels, logits.device)

@@ -15,6 +15,8 @@ from minicnn.cuda.switch import uses_kernels
 from minicnn.parallel import scratch
 from minicnn.shapes import Window
 
+ROWS_OF_A_THREAD = 4  # ROWS in im2col.cu
+
 
 def im2col(x: Array, window: Window, groups: int = 1) -> Array:
     """Lay out the patches of x (n, H, W, CI) as rows: (G, n*OH*OW, KH*KW*CI/G).
@@ -73,7 +75,7 @@ def _im2col_on_gpu(x: Array, window: Window, groups: int) -> Array:
         part, step = evenly_spaced(x[..., g * C : (g + 1) * C])
         launch_over_pixels(
             "im2col.cu", "im2col", rows, C, (part, cols[g]), *geometry[:3], step, *geometry[3:],
-            numbers=cols.shape[2],
+            numbers=cols.shape[2], pixels_of_a_thread=ROWS_OF_A_THREAD,
         )  # fmt: skip
     return cols
 

@@ -35,6 +35,7 @@ from minicnn.tensor import Function, Tensor, check_tensor
 
 BLOCK = 64  # channels; with fewer, products become too narrow to be fast
 SHARED_BYTES = 48 << 10  # of a block of threads on a GPU; what every GPU has
+PIXELS_OF_A_THREAD = 4  # on a GPU, where they fit
 
 
 class LocalResponseNorm(Function):
@@ -49,7 +50,7 @@ class LocalResponseNorm(Function):
         self.k = k
 
     def forward(self, x: Array) -> Array:
-        """Return y; saves x and u (on a GPU only x: there, computing u again is faster than reading it)."""
+        """Return y; saves x and u (on a GPU only x)."""
         xp = array_module(x)
         if self._has_kernel(x):
             y = empty(x.shape, x)
@@ -112,12 +113,15 @@ class LocalResponseNorm(Function):
         C, dtype = x.shape[-1], x.dtype
         pixels = x.size // C
         bytes_per_pixel = rows_of_shared_memory * C * x.itemsize
+        of_a_thread = PIXELS_OF_A_THREAD if PIXELS_OF_A_THREAD * bytes_per_pixel <= SHARED_BYTES else 1
         across, down = block_for(C)
-        down = min(down, SHARED_BYTES // bytes_per_pixel)
+        down = min(down, SHARED_BYTES // (of_a_thread * bytes_per_pixel))
         launch(
-            "lrn.cu", f"{kernel}<{C_TYPES[dtype]}>", (-(-pixels // down),), (across, down),
-            *arrays, pixels, C, self.size, *map(dtype.type, (self.alpha / self.size, self.beta, self.k)),
-            shared_bytes=down * bytes_per_pixel,
+            "lrn.cu", f"{kernel}<{C_TYPES[dtype]}, {of_a_thread}>",
+            (-(-pixels // (down * of_a_thread)),), (across, down),
+            *arrays, pixels, C, self.size,
+            *map(dtype.type, (self.alpha / self.size, self.beta, self.k)),
+            shared_bytes=down * of_a_thread * bytes_per_pixel,
         )  # fmt: skip
 
     def _band(self, like: Array) -> Array:

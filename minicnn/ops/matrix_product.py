@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from minicnn.backend import Array, array_module
+from minicnn.cuda import cublas
 from minicnn.cuda.products import product
 
 
@@ -20,6 +21,8 @@ def multiply_into(a: Array, b: Array, out: Array) -> None:
     """
     if array_module(out) is np:
         np.matmul(a, b, out=out)
+    elif out.dtype not in cublas.TYPES:
+        out[...] = a @ b
     elif out.ndim == 2:
         product(a, b, out)
     else:

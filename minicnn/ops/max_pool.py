@@ -38,6 +38,8 @@ from minicnn.parallel import Tile, batch_tiles, run_tiles, scratch
 from minicnn.shapes import Padding, Size, Window, check_image_batch, window
 from minicnn.tensor import Function, Tensor, check_tensor
 
+PACKS_ACROSS = 8  # of a block on a GPU: 128 bytes
+
 ROWS, COLUMNS = 1, 2  # axes of (N, H, W, C)
 
 # For one place of a one-dimensional window: which outputs meet a pixel with it, and which pixels they meet.
@@ -63,7 +65,7 @@ class MaxPool2d(Function):
         def forward_tile(index: int, tile: Tile) -> None:
             self.kernel.maximum(x[tile], y[tile], None if winners is None else winners.of(tile))
 
-        run_tiles(forward_tile, batch_tiles(N, self.kernel.bytes_per_image(x), x))
+        run_tiles(forward_tile, self.kernel.tiles(x))
         return y
 
     def backward(self, gy: Array) -> tuple[Array]:
@@ -75,7 +77,7 @@ class MaxPool2d(Function):
         def backward_tile(index: int, tile: Tile) -> None:
             self.kernel.give_to_winners(gy[tile], winners.of(tile), gx[tile])
 
-        run_tiles(backward_tile, batch_tiles(N, self.kernel.bytes_per_image(gx), gx))
+        run_tiles(backward_tile, self.kernel.tiles(gx))
         return (gx,)
 
     def branches(self) -> Array | None:
@@ -123,9 +125,10 @@ class MaxPoolKernel:
         self.rows_met = [window.rows_met(i) for i in range(window.KH)]
         self.columns_met = [window.columns_met(j) for j in range(window.KW)]
 
-    def bytes_per_image(self, x: Array) -> int:
-        """Memory that one image of the size of x's takes on its way."""
-        return 3 * self.window.H * self.window.W * x.shape[3] * x.dtype.itemsize
+    def tiles(self, x: Array) -> list[Tile]:
+        """Cut the images of x (N, H, W, C) into tiles; a kernel on a GPU needs no memory on its way."""
+        bytes_per_image = 3 * self.window.H * self.window.W * x.shape[3] * x.dtype.itemsize
+        return batch_tiles(len(x), 0 if self._has_kernel(x) else bytes_per_image, x)
 
     def empty_winners(self, x: Array) -> Winners:
         """Room for the winners of x (N, H, W, C)."""
@@ -191,7 +194,7 @@ class MaxPoolKernel:
         launch_over_pixels(
             "max_pool.cu", "max_pool_forward", n * w.OH * w.OW, C, (xp.ascontiguousarray(x), out, places),
             H, W, C, w.KH, w.KW, w.SH, w.SW, w.top, w.left, w.OH, w.OW,
-            places=place_dtype(w.KH * w.KW),
+            places=place_dtype(w.KH * w.KW), most_across=PACKS_ACROSS,
         )  # fmt: skip
 
     def _gradient_on_gpu(self, gy: Array, winners: Winners, gx: Array, add: bool) -> None:
@@ -200,7 +203,7 @@ class MaxPoolKernel:
         launch_over_pixels(
             "max_pool.cu", "max_pool_backward", n * H * W, C, (xp.ascontiguousarray(gy), winners[0], gx),
             H, W, C, w.KH, w.KW, w.SH, w.SW, w.top, w.left, w.OH, w.OW, int(add),
-            places=place_dtype(w.KH * w.KW),
+            places=place_dtype(w.KH * w.KW), most_across=PACKS_ACROSS,
         )  # fmt: skip
 
 

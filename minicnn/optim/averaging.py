@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn.backend import Array, array_module
+from minicnn.backend import Array, array_module, device_of, to_device, to_numpy
 from minicnn.cuda.graph import is_recording
 from minicnn.cuda.switch import uses_kernels
 from minicnn.cuda.table import ArrayTable
@@ -66,7 +66,10 @@ class PolyakAverage:
         self.parameters = list(parameters)
         self.window = window
         self.updates = 0
-        self.averages = [p.data.copy() for p in self.parameters]
+        self.averages = []
+        for p in self.parameters:
+            with on_device_of(p.data):
+                self.averages.append(p.data.copy())
         self._table = ArrayTable()
         self._share: Array = None  # on a GPU
 
@@ -122,7 +125,10 @@ class PolyakAverage:
 
     def state_dict(self) -> dict[str, Any]:
         """Copies of the averages, in the parameters' order, and the number of updates."""
-        return {"updates": self.updates, "averages": [average.copy() for average in self.averages]}
+        return {
+            "updates": self.updates,
+            "averages": [np.array(to_numpy(average)) for average in self.averages],
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from what `state_dict` gave.
@@ -141,4 +147,5 @@ class PolyakAverage:
             )
         self.updates = state["updates"]
         for average, values in zip(self.averages, state["averages"], strict=True):
-            average[...] = array_module(average).asarray(values)
+            with on_device_of(average):
+                average[...] = to_device(to_numpy(values), device_of(average))

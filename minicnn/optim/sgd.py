@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minicnn.backend import Array, array_module
+from minicnn.backend import Array, array_module, device_of, to_device, to_numpy
 from minicnn.cuda.graph import is_recording
 from minicnn.cuda.switch import uses_kernels
 from minicnn.cuda.table import ArrayRow, ArrayTable
@@ -117,11 +117,15 @@ class SGD:
         """
         places = [place for place, parameter in enumerate(self.parameters) if parameter.grad is not None]
         for place in places:
-            if place not in self._velocity:
-                w = self.parameters[place].data
-                self._velocity[place] = array_module(w).zeros_like(w)
-        if places and all(uses_kernels(self.parameters[place].data) for place in places):
-            with on_device_of(self.parameters[places[0]].data):
+            w = self.parameters[place].data
+            with on_device_of(w):
+                if place not in self._velocity:
+                    self._velocity[place] = array_module(w).zeros_like(w)
+                elif device_of(self._velocity[place]) != device_of(w):  # the weights have moved since
+                    self._velocity[place] = to_device(self._velocity[place], device_of(w))
+        weights = [self.parameters[place].data for place in places]
+        if all(map(uses_kernels, weights)) and len({(w.dtype, device_of(w)) for w in weights}) == 1:
+            with on_device_of(weights[0]):
                 self._on_gpu.step(places, loss)
         elif loss is None or math.isfinite(loss.item()):
             moves = [move for place in places for move in self._moves(place, *self.rates(place))]
@@ -130,6 +134,11 @@ class SGD:
     def send_rates(self) -> None:
         """Tell the GPU of changed rates: once before each replay of a recorded step (see `cuda.graph`)."""
         self._on_gpu.send_rates()
+
+    def addresses(self) -> list[int]:
+        """Where a step on a GPU finds velocities and rates: if this changes, it has to be recorded anew."""
+        velocities = [v.data.ptr for v in self._velocity.values()]
+        return velocities if self._on_gpu.rates is None else [*velocities, self._on_gpu.rates.data.ptr]
 
     def rates(self, place: int) -> tuple[float, float]:
         """Return learning rate and weight decay of a parameter, by its place."""
@@ -171,7 +180,7 @@ class SGD:
             parameter.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything needed to go on later: copies of the velocities, and the settings.
+        """Everything needed to go on later: copies of the velocities (on the CPU), and the settings.
 
         Returns
         -------
@@ -180,7 +189,7 @@ class SGD:
             parameters that have not had a gradient yet have none. ``groups`` lists lr and weight_decay.
         """
         return {
-            "velocity": {place: v.copy() for place, v in self._velocity.items()},
+            "velocity": {place: np.array(to_numpy(v)) for place, v in self._velocity.items()},
             "groups": [{"lr": group.lr, "weight_decay": group.weight_decay} for group in self.groups],
             "lr_factor": self.lr_factor,
             "momentum": self.momentum,
@@ -209,7 +218,7 @@ class SGD:
         self._velocity = {}
         for place, v in state["velocity"].items():
             like = self.parameters[place].data
-            self._velocity[place] = array_module(like).array(v, dtype=like.dtype)
+            self._velocity[place] = to_device(np.array(to_numpy(v), dtype=like.dtype), device_of(like))
         for group, settings in zip(self.groups, state["groups"], strict=True):
             group.lr, group.weight_decay = settings["lr"], settings["weight_decay"]
         self.lr_factor = state["lr_factor"]

@@ -10,7 +10,7 @@ import numpy as np
 from minicnn import functional as F
 from minicnn.backend import Array, array_module, to_numpy
 from minicnn.nn import GoogLeNetOutput, Module
-from minicnn.parallel import pinned_blas
+from minicnn.parallel import on_device_of, pinned_blas
 from minicnn.tensor import Tensor, no_grad
 
 HEADS = ("main", "aux1", "aux2")
@@ -80,6 +80,11 @@ def count(logits: Array, labels: Array) -> Array:
     logits : array of shape (N, K)
     labels : integer array of shape (N,)
     """
+    with on_device_of(logits):
+        return _count(logits, labels)
+
+
+def _count(logits: Array, labels: Array) -> Array:
     xp = array_module(logits)
     with no_grad():
         loss_sum = F.cross_entropy(Tensor(logits), labels, reduction="sum").data
@@ -95,7 +100,8 @@ def count(logits: Array, labels: Array) -> Array:
 def count_heads(out: GoogLeNetOutput, labels: Array) -> Array:
     """Return what `count` says of every head that ran, as (heads, 3)."""
     counts = [count(logits.data, labels) for logits in out if logits is not None]
-    return array_module(counts[0]).stack(counts)
+    with on_device_of(counts[0]):
+        return array_module(counts[0]).stack(counts)
 
 
 def add_counts(figures: dict[str, Figures], images: int, counts: np.ndarray) -> None:

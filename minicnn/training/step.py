@@ -9,6 +9,7 @@ import numpy as np
 from minicnn import optim
 from minicnn.backend import Array, array_module, to_numpy
 from minicnn.cuda.graph import RecordedFunction
+from minicnn.cuda.products import get_float32_matmul_precision
 from minicnn.cuda.random import DeviceGenerator
 from minicnn.nn import Dropout, Module, total_loss
 from minicnn.parallel import pinned_blas
@@ -53,8 +54,9 @@ class TrainingStep:
         xp = array_module(model.parameters()[0].data)
         self._recorded: RecordedFunction | None = None
         self._keys: Array = None
+        self._generators = [dropout.rng for dropout in self.dropouts]  # as they were
         if xp is not np:
-            self._recorded = RecordedFunction(self._compute, self._send)
+            self._recorded = RecordedFunction(self._compute, self._send, self._what_it_reads)
             self._keys = xp.empty(len(self.dropouts), np.uint64)
             for place, dropout in enumerate(self.dropouts):
                 dropout.rng = DeviceGenerator(self._keys[place])
@@ -70,9 +72,11 @@ class TrainingStep:
             return StepResult(float(to_numpy(loss)), to_numpy(counts))
 
     def close(self) -> None:
-        """Let go of the memory that a recorded step holds; no step can be taken any more."""
+        """Let go of what a recorded step holds and give dropouts their generators back; the last call."""
         self.state.optimizer.zero_grad()
         self._recorded = None
+        for dropout, rng in zip(self.dropouts, self._generators, strict=True):
+            dropout.rng = rng
 
     def seed_dropouts(self, epoch: int, step_of_epoch: int) -> None:
         """Let the dropouts draw what belongs to this place in training."""
@@ -89,6 +93,9 @@ class TrainingStep:
 
     def _compute(self, images: Array, labels: Array) -> tuple[Array, Array]:
         config, optimizer, average = self.state.config, self.state.optimizer, self.state.average
+        for dropout in self.dropouts:
+            if isinstance(dropout.rng, DeviceGenerator):
+                dropout.rng.calls = 0
         out = self.model(Tensor(images))
         loss = total_loss(out, labels, config.aux_weight)
         optimizer.zero_grad()
@@ -99,6 +106,19 @@ class TrainingStep:
         if average:
             average.update(loss)
         return loss.data, count_heads(out, labels)
+
+    def _what_it_reads(self) -> tuple[object, ...]:
+        config, optimizer, average = self.state.config, self.state.optimizer, self.state.average
+        weights = self.model.parameters()
+        return (
+            *(p.data.data.ptr for p in weights),
+            *(p.requires_grad for p in weights),
+            *(dropout.p for dropout in self.dropouts),
+            *optimizer.addresses(),
+            *(a.data.ptr for a in (average.averages if average else [])),
+            (optimizer.momentum, optimizer.nesterov, config.clip_norm, config.aux_weight),
+            (self.model.training, get_float32_matmul_precision()),
+        )
 
     def _send(self) -> None:
         self.state.optimizer.send_rates()

@@ -14,13 +14,19 @@ no_compiler = pytest.mark.skipif(
 )
 
 
+def try_device(cupy, index):
+    """Do what the doctor does on a real GPU, as far as it leaves traces: afterwards nothing is changed."""
+    with cupy.cuda.Device(index):
+        cupy.empty(1)
+
+
 @contextmanager
 def emulated_gpu(monkeypatch) -> Iterator[None]:
     """Let "cuda" be a stand-in that runs kernels on the CPU: see tests/emulated_cupy and tests/host_cuda."""
     import emulated_cupy
 
     # What the doctor tries on a real GPU (fp16 headers, and so on) is not its business.
-    monkeypatch.setattr("minicnn.doctor.probe.try_device", lambda cupy, index: cupy.cuda.Device(index).use())
+    monkeypatch.setattr("minicnn.doctor.probe.try_device", try_device)
     library = emulated_cupy.cublas_library()
     monkeypatch.setattr(cublas, "_library", lambda: library)
     monkeypatch.setattr(cublas, "_state", cublas._ThreadState())
@@ -30,6 +36,7 @@ def emulated_gpu(monkeypatch) -> Iterator[None]:
         yield
     backend._import_cupy.cache_clear()
     kernels._module.cache_clear()
+    kernels.kernel.cache_clear()
 
 
 @pytest.fixture(

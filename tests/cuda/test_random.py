@@ -66,17 +66,26 @@ def test_dropping_everything_and_nothing(gpu):
 
 def test_equal_keys_give_equal_masks_and_a_new_key_another(gpu):
     key = to_device(np.array(5, np.uint64), gpu)
-    generator = DeviceGenerator(key)
     x = Tensor(to_device(np.ones(1000, np.float32), gpu))
-    first, again = F.dropout(x, rng=generator).numpy(), F.dropout(x, rng=generator).numpy()
+    first, again = (F.dropout(x, rng=DeviceGenerator(key)).numpy() for _ in range(2))
     np.testing.assert_array_equal(first, again)
     key.set(np.array(6, np.uint64))
-    assert (F.dropout(x, rng=generator).numpy() != first).any()
+    assert (F.dropout(x, rng=DeviceGenerator(key)).numpy() != first).any()
+
+
+def test_a_generator_draws_another_mask_each_time_until_it_begins_anew(gpu):
+    generator = DeviceGenerator(to_device(np.array(5, np.uint64), gpu))
+    x = Tensor(to_device(np.ones(1000, np.float32), gpu))
+    first, second = F.dropout(x, rng=generator).numpy(), F.dropout(x, rng=generator).numpy()
+    assert 400 < (first != second).sum() < 600
+    generator.calls = 0
+    np.testing.assert_array_equal(F.dropout(x, rng=generator).numpy(), first)
 
 
 def test_a_mask_is_the_same_whatever_its_shape(gpu):
     generator = DeviceGenerator(to_device(np.array(9, np.uint64), gpu))
     long = to_numpy(generator.dropout_mask((4001,), 0.5, np.dtype(np.float32)))
+    generator.calls = 0
     np.testing.assert_array_equal(
         to_numpy(generator.dropout_mask((7, 3), 0.5, np.dtype(np.float32))).ravel(), long[:21]
     )

@@ -25,6 +25,8 @@ from minicnn.training import (
     overfit_one_batch,
     train,
 )
+from minicnn.training.state import TrainingState
+from minicnn.training.step import TrainingStep
 
 SIZE = 8
 CLASSES = ("red", "green", "blue")
@@ -294,3 +296,49 @@ def test_a_profile_is_of_the_cpu(capsys):
     assert capsys.readouterr().err == (
         "minicnn: error: --profile measures ops on the CPU; it does not go together with --device cuda\n"
     )
+
+
+def changes(step, model, state):
+    """Name what a user may do between two steps."""
+    return {
+        "weights replaced": lambda: setattr(model.conv.weight, "data", model.conv.weight.data * 0.5),
+        "weights loaded": lambda: model.load_state_dict({n: a * 0.5 for n, a in model.state_dict().items()}),
+        "velocities loaded": lambda: state.optimizer.load_state_dict(state.optimizer.state_dict()),
+        "a parameter frozen": lambda: setattr(model.conv.weight, "requires_grad", False),
+        "momentum": lambda: setattr(state.optimizer, "momentum", 0.5),
+        "rate": lambda: setattr(state.optimizer, "lr_factor", 0.1),
+        "dropout": lambda: setattr(model.dropout, "p", 0.0),
+    }
+
+
+@pytest.mark.parametrize("change", changes(None, None, None))
+def test_a_recorded_step_notices_what_has_changed(gpu, images, change):
+    losses = {}
+    for device in (gpu, "cpu"):
+        config = Config(
+            epochs=1, batch_size=4, lr=0.02, schedule="constant", clip_norm=1.0, nesterov=False, device=device
+        )
+        model = network(config)
+        state = TrainingState(model, config, steps_per_epoch=7)
+        step = TrainingStep(model, state)
+        x, labels = next(make_splits(images, config, SIZE).train.epoch(0))
+        losses[device] = []
+        for number in range(8):
+            if number == 5:
+                changes(step, model, state)[change]()
+            losses[device].append(step(x, labels, 0, number).loss)
+        step.close()
+    assert losses[gpu] == pytest.approx(losses["cpu"], rel=1e-4)
+
+
+def test_after_training_dropout_is_as_it_was(gpu, images):
+    config = Config(epochs=1, batch_size=4, lr=0.02, schedule="constant", device=gpu)
+    model = network(config, dropout=0.5)
+    before = model.dropout.rng
+    step = TrainingStep(model, TrainingState(model, config, steps_per_epoch=7))
+    x, labels = next(make_splits(images, config, SIZE).train.epoch(0))
+    step(x, labels, 0, 0)
+    step.close()
+    assert model.dropout.rng is before
+    first, second = (model(Tensor(x)).logits.numpy() for _ in range(2))
+    assert (first != second).any()
