@@ -26,6 +26,7 @@ import numpy as np
 
 from minicnn.backend import Array, array_module
 
+BLOCK = 512  # bytes, of which CuPy makes its blocks
 WARM_UPS = 2  # runs before the recording: kernels are compiled, optimizers make their arrays
 
 
@@ -177,7 +178,8 @@ class RecordedFunction:
         def allocate(size: int) -> Any:
             nonlocal held
             memory = self.pool.malloc(size)
-            if self.pool.total_bytes() < held:
+            # Either a free block is used again, or there is one more. Anything else: blocks were given back.
+            if self.pool.total_bytes() not in (held, held + -(-size // BLOCK) * BLOCK):
                 raise MemoryError(f"allocating {size:,} bytes while recording a graph")
             held = self.pool.total_bytes()
             return memory

@@ -311,6 +311,40 @@ def test_pools_count(cupy):
     assert pool.total_bytes() == 0
 
 
+def test_memory_of_arrays_that_are_gone_is_used_again(cupy):
+    pool = cupy.cuda.MemoryPool()
+    for pool_of_arrays in (pool, cupy.get_default_memory_pool()):
+        with cupy.cuda.using_allocator(pool_of_arrays.malloc):
+            x = cupy.ones(100)
+            view, place = x[50:], x.data.ptr
+            del x
+            assert cupy.empty(100).data.ptr != place, "there still is a view"
+            del view
+            assert cupy.empty(200).data.ptr != place
+            other_size = cupy.empty((33, 3), np.float32)  # 396 bytes: rounded, half the size
+            assert other_size.data.ptr != place
+            same_size = cupy.empty((3, 66), np.float32)  # 792 bytes: rounded, as many
+            assert same_size.data.ptr == place
+            assert np.isnan(same_size.get()).all(), "poisoned again"
+    with cupy.cuda.using_allocator(pool.malloc):
+        assert cupy.empty(100).data.ptr != place, "another pool's"
+
+
+def test_memory_that_is_used_again_is_guarded_where_the_new_array_ends(cupy):
+    x = cupy.ones(60)
+    place = x.data.ptr
+    del x
+    y = cupy.ones(3)
+    assert y.data.ptr == place
+    emulated_cupy.check_guards("nobody")
+    ctypes.c_ubyte.from_address(place + 100).value ^= 1
+    with pytest.raises(emulated_cupy.GuardError, match=r"shape \(3,\) .*: 77 bytes after its end"):
+        emulated_cupy.check_guards("kernel")
+    del y
+    assert cupy.ones(60).data.ptr == place
+    emulated_cupy.check_guards("nobody")
+
+
 def test_memory_may_run_out(cupy):
     with emulated_cupy.limit_memory(4096):
         assert cupy.cuda.runtime.memGetInfo() == (4096, 4096)
@@ -321,8 +355,34 @@ def test_memory_may_run_out(cupy):
         assert isinstance(caught.value, MemoryError)
         assert cupy.cuda.Device().mem_info == (2048, 4096)
         del x
+        assert cupy.get_default_memory_pool().total_bytes() == 2048
         cupy.empty(3000, np.uint8)
+        assert cupy.get_default_memory_pool().total_bytes() == 3072, "what was free has been given back"
     cupy.empty(3000, np.uint8)
+
+
+def test_what_one_pool_keeps_is_missing_in_another(cupy):
+    pool = cupy.cuda.MemoryPool()
+    with emulated_cupy.limit_memory(4096):
+        with cupy.cuda.using_allocator(pool.malloc):
+            cupy.empty(2048, np.uint8)
+        with pytest.raises(cupy.cuda.memory.OutOfMemoryError):
+            cupy.empty(3000, np.uint8)
+        pool.free_all_blocks()
+        cupy.empty(3000, np.uint8)
+
+
+def test_a_pool_with_a_limit(cupy):
+    pool = cupy.cuda.MemoryPool()
+    pool.set_limit(2048)
+    with cupy.cuda.using_allocator(pool.malloc):
+        x = cupy.empty(1024, np.uint8)
+        with pytest.raises(cupy.cuda.memory.OutOfMemoryError, match="limit set to: 2,048 bytes"):
+            cupy.empty(1025, np.uint8)
+        cupy.empty(1024, np.uint8)
+        assert pool.total_bytes() == 2048
+        assert pool.free_bytes() == 1024
+        assert x.size == 1024
 
 
 def test_arrays_at_a_place_of_ones_own(cupy):
@@ -402,7 +462,7 @@ def test_nothing_happens_until_the_graph_is_launched(cupy):
     assert z.tolist() == [5, 0]
 
 
-def test_a_graph_keeps_what_it_touches(cupy):
+def test_a_graph_keeps_the_memory_that_it_touches_but_no_arrays(cupy):
     pool = cupy.cuda.MemoryPool()
     stream = cupy.cuda.Stream(non_blocking=True)
     x = cupy.ones(3)
@@ -410,11 +470,86 @@ def test_a_graph_keeps_what_it_touches(cupy):
         stream.begin_capture()
         y = (x + 1) * 2
         graph = stream.end_capture()
-    assert pool.used_bytes() == 1024  # the sum too
+    assert (pool.used_bytes(), pool.total_bytes()) == (512, 1024)  # the sum is gone
+    pool.free_all_blocks()
+    assert (pool.used_bytes(), pool.total_bytes()) == (512, 512)
     graph.launch()
     assert y.tolist() == [4, 4, 4]
     del graph, y
-    assert pool.used_bytes() == 0
+    assert (pool.used_bytes(), pool.total_bytes()) == (0, 512)
+
+
+def test_memory_is_used_again_within_a_graph_and_after_it(cupy):
+    pool = cupy.cuda.MemoryPool()
+    stream = cupy.cuda.Stream(non_blocking=True)
+    x = cupy.ones(3)
+    with stream, cupy.cuda.using_allocator(pool.malloc):
+        stream.begin_capture()
+        y = x + 1
+        place = y.data.ptr
+        z = y * 2
+        del y
+        w = z + 1
+        assert w.data.ptr == place
+        v = w * z
+        del w
+        graph = stream.end_capture()
+        later = cupy.zeros(3)
+    assert later.data.ptr == place
+    for value in (1.0, 2.0):
+        x.set(np.full(3, value))
+        graph.launch()
+        assert z.tolist() == [2 * value + 2] * 3
+        assert v.tolist() == [(2 * value + 3) * (2 * value + 2)] * 3
+        assert later.tolist() == [2 * value + 3] * 3, "written to by the replay"
+        later[...] = 0
+
+
+def test_nothing_happens_to_memory_that_is_used_again_until_the_graph_is_launched(cupy):
+    stream = cupy.cuda.Stream(non_blocking=True)
+    kept = cupy.arange(3.0)
+    with stream:
+        stream.begin_capture()
+        y = kept + 1
+        place = kept.data.ptr
+        del kept  # a mistake, which the first replay does not show
+        z = y * 10
+        assert z.data.ptr == place
+        graph = stream.end_capture()
+    assert z.tolist() == [0, 1, 2]
+    graph.launch()
+    assert z.tolist() == [10, 20, 30]
+    graph.launch()
+    assert z.tolist() == [110, 210, 310]
+
+
+def test_guard_zones_are_where_arrays_ended_when_the_graph_was_recorded(cupy, kernels):
+    """The block holds 60 numbers first and three then, in each replay."""
+    saxpy = kernels.get_function("saxpy<double>")
+    x = cupy.ones(60)
+    stream = cupy.cuda.Stream(non_blocking=True)
+    written = 4
+    with stream:
+        for _ in range(2):
+            stream.begin_capture()
+            y = cupy.zeros(60)
+            saxpy((1,), (60,), (np.float64(1), x, y, np.int32(60)))
+            total, place = y.sum(), y.data.ptr
+            del y
+            z = cupy.zeros(3)
+            assert z.data.ptr == place
+            saxpy((1,), (8,), (np.float64(1), x, z, np.int32(written - 1)))
+            graph = stream.end_capture()
+            if written == 4:
+                for _ in range(2):
+                    graph.launch()
+                    assert float(total) == 60
+                    assert z.tolist() == [1, 1, 1]
+            else:
+                with pytest.raises(emulated_cupy.GuardError, match=r"saxpy<double> .*shape \(3,\)"):
+                    graph.launch()
+            written += 1
+            del z, total
 
 
 @pytest.mark.parametrize(
@@ -431,6 +566,19 @@ def test_a_graph_keeps_what_it_touches(cupy):
         lambda cp, x: x[np.array([0, 1])],
         lambda cp, x: x[x > 0],
         lambda cp, x: x.__setitem__(x > 0, 1),
+        lambda cp, x: x.__setitem__(cp.argsort(x), 1),
+        lambda cp, x: cp.add.at(x, cp.argsort(x), 1.0),
+        lambda cp, x: x.scatter_add(cp.argsort(x), 1.0),
+        lambda cp, x: cp.put_along_axis(x, cp.argsort(x), 1.0, 0),
+        lambda cp, x: cp.concatenate([x] * 9),
+        lambda cp, x: cp.stack([x] * 9),
+        lambda cp, x: cp.hstack([x] * 9, dtype=np.float64),
+        lambda cp, x: cp.concatenate([x] * 9, out=cp.empty(27)),
+        lambda cp, x: cp.nan_to_num(x),
+        lambda cp, x: cp.isclose(x, 1.0),
+        lambda cp, x: cp.array_equal(x, x[1:]),
+        lambda cp, x: cp.array_equal(x, x, equal_nan=True),
+        lambda cp, x: cp.arange(2, dtype=bool),
         lambda cp, x: cp.nonzero(x),
         lambda cp, x: str(x),
         lambda cp, x: cp.cuda.get_current_stream().synchronize(),
@@ -449,6 +597,20 @@ def test_what_the_host_has_to_see_cannot_be_captured(cupy, call):
             stream.end_capture()
         assert not stream.is_capturing()
         assert (x + 1).tolist() == [2, 2, 2]
+
+
+def test_what_joins_arrays_without_a_table_is_captured(cupy):
+    x, large = cupy.ones(3), cupy.ones(300 << 10)
+    stream = cupy.cuda.Stream(non_blocking=True)
+    with stream:
+        stream.begin_capture()
+        few, mixed = cupy.concatenate([x] * 8), cupy.concatenate([x] * 9 + [cupy.ones(1, np.float32)])
+        many = cupy.concatenate([large] * 9)
+        stream.end_capture().launch()
+    assert few.tolist() == [1] * 24
+    assert mixed.tolist() == [1] * 28
+    assert float(many.sum()) == 9 * large.size
+    assert float(cupy.concatenate([x] * 9).sum()) == 27
 
 
 def test_mistakes_are_found_while_capturing(cupy):

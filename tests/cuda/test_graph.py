@@ -6,7 +6,9 @@ import pytest
 from minicnn import Tensor
 from minicnn import functional as F
 from minicnn.backend import array_module, to_device, to_numpy
-from minicnn.cuda.graph import RecordedFunction, is_recording, upload
+from minicnn.cuda.graph import RecordedFunction, is_recording, keep, upload
+from minicnn.cuda.launch import THREADS, launch
+from minicnn.cuda.table import ArrayTable
 
 
 class Steps:
@@ -66,6 +68,74 @@ def test_what_is_sent_while_recording_arrives_when_it_is_over(gpu):
     assert not is_recording()
 
 
+def test_what_is_sent_is_not_where_another_array_of_the_recording_was(gpu):
+    """Each replay writes that array again; what was sent is sent once."""
+    factors = np.array([1, 10, 100], np.float32)
+
+    def function(x):
+        intermediate = x + 1
+        total = intermediate.sum()
+        del intermediate
+        return x * upload(factors), total
+
+    recorded = RecordedFunction(function, lambda: None)
+    for call in range(1, 7):
+        result, total = recorded(x=np.full(3, call, np.float32))
+        assert to_numpy(result).tolist() == [call, call * 10, call * 100]
+        assert float(to_numpy(total)) == 3 * call + 3
+
+
+def test_what_is_sent_outlives_the_recording(gpu):
+    factors = np.array([1, 10, 100], np.float32)
+    recorded = RecordedFunction(lambda x: (x * upload(factors),), lambda: None)
+    others = []
+    for call in range(1, 7):
+        (result,) = recorded(x=np.full(3, call, np.float32))
+        others += [to_device(np.zeros(3, np.float32), gpu) for _ in range(3)]
+        assert to_numpy(result).tolist() == [call, call * 10, call * 100]
+
+
+def sum_of_squares(table):
+    """Start a kernel that knows an array by its address only."""
+    parts = array_module(table).empty((1, 1), np.float64)
+    launch("optimizer.cu", "sums_of_squares<float>", (1, 1), (THREADS,), table, parts)
+    return parts
+
+
+def test_an_array_of_the_recording_that_only_a_kernel_knows_is_not_overwritten(gpu):
+    def function(x):
+        w = x + 1
+        table = upload(np.array([[*[w.data.ptr] * 3, w.size]], np.uint64))
+        keep(w)
+        if is_recording():
+            del w
+        others = [x * 0 for _ in range(3)]  # of the size of w
+        return sum_of_squares(table), *others
+
+    recorded = RecordedFunction(function, lambda: None)
+    for call in range(1, 7):
+        total, *_ = recorded(x=np.full(3, call, np.float32))
+        assert to_numpy(total).tolist() == [[3 * (call + 1) ** 2]]
+
+
+def test_an_array_that_only_a_table_knows_outlives_the_recording(gpu):
+    weights = [to_device(np.full(3, 5, np.float32), gpu)]
+
+    def function(x):
+        table = ArrayTable()
+        parts = array_module(x).empty((1, 1), np.float64)
+        table.launch("sums_of_squares", [(weights[0], weights[0], weights[0])], parts)
+        return (parts + x[:1],)
+
+    recorded = RecordedFunction(function, lambda: None)
+    for call in range(1, 7):
+        (result,) = recorded(x=np.full(3, call, np.float32))
+        if call == 3:
+            weights.clear()
+        weights += [to_device(np.full(3, call, np.float32), gpu) for _ in range(3) if call >= 3]
+        assert to_numpy(result).tolist() == [[75 + call]]
+
+
 def test_reading_from_the_gpu_while_recording_is_an_error_and_recording_is_over(stand_in):
     def function(x):
         if is_recording():
@@ -102,3 +172,23 @@ def test_forward_and_backward_replayed(gpu, rng):
         expected_loss, expected = (to_numpy(a) for a in function(to_device(x, gpu)))
         np.testing.assert_array_equal(loss, expected_loss)
         np.testing.assert_array_equal(gradient, expected)
+
+
+def test_memory_that_is_given_back_while_recording_spoils_the_recording(stand_in):
+    """CuPy gives free blocks back when memory is short; the graph already refers to them."""
+    import emulated_cupy
+
+    xp = array_module(to_device(np.ones(1), stand_in))
+
+    def function(x):
+        xp.zeros(1024, np.float32)  # 4 KiB, gone at once
+        if is_recording():
+            return (xp.zeros(3072, np.float32) + x.sum(),)  # which the warm-ups did not need
+        return (x,)
+
+    recorded = RecordedFunction(function, lambda: None)
+    with emulated_cupy.limit_memory(27 << 10):  # it fits, but only after giving back what is free
+        for _ in range(2):
+            recorded(x=np.ones(8, np.float32))
+        with pytest.raises(MemoryError):
+            recorded(x=np.ones(8, np.float32))

@@ -12,7 +12,7 @@ from minicnn import DeviceError, DeviceMemoryError, Tensor, nn
 from minicnn import functional as F
 from minicnn.backend import to_device
 from minicnn.cli import main
-from minicnn.cuda import cublas, graph
+from minicnn.cuda import cublas
 from minicnn.data import Normalisation
 from minicnn.training import (
     Config,
@@ -178,8 +178,6 @@ def test_a_number_that_is_not_finite_is_located(config, images, tmp_path, monkey
 @pytest.fixture
 def small_workspace(stand_in, monkeypatch):
     monkeypatch.setattr(cublas, "WORKSPACE_BYTES", 1 << 10)
-    # The stand-in's graphs keep all their arrays at once; CuPy's memory is used again within a graph.
-    monkeypatch.setattr(graph, "WARM_UPS", 1000)
     return stand_in
 
 

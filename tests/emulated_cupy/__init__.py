@@ -10,8 +10,7 @@ would take over, but which minicnn is to call by way of `array_module`. What the
 raises AttributeError and says so.
 
 What it does not show: anything about speed; races between streams, for operations run in the order in which
-they are issued; memory that a graph uses and that was given back to a pool and taken again; rounding as on
-a GPU.
+they are issued; memory that a graph uses and that its pool gave back to the device; rounding as on a GPU.
 """
 
 import contextlib

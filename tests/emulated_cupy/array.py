@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from emulated_cupy.capture import current_capture, record
-from emulated_cupy.memory import Allocation, MemoryPointer, alloc, poison
+from emulated_cupy.memory import Allocation, MemoryPointer, alloc, poison_new
 from emulated_cupy.session import session
 
 SCALARS = (int, float, complex, np.generic)
@@ -52,7 +52,7 @@ class ndarray:
             if strides is not None:
                 raise ValueError("memptr is needed when strides are given")
             memptr = alloc(math.prod(shape) * dtype.itemsize)
-            memptr.mem.shape, memptr.mem.dtype = shape, dtype
+            memptr.mem.use.shape, memptr.mem.use.dtype = shape, dtype
             fresh = True
         else:
             fresh = False
@@ -61,7 +61,7 @@ class ndarray:
         offset = memptr.ptr - memptr.mem.ptr
         self._array = np.ndarray(shape, dtype, self._memory.body, offset, strides, order)
         if fresh:
-            poison(self._array)
+            poison_new(self._memory, self._array)
 
     # ---- what it is ----
 
@@ -208,7 +208,7 @@ def new_array(
 ) -> ndarray:
     """Return an array whose content is left to the caller, perhaps laid out as `like`."""
     pointer = alloc(math.prod(shape) * dtype.itemsize)
-    pointer.mem.shape, pointer.mem.dtype = shape, dtype
+    pointer.mem.use.shape, pointer.mem.use.dtype = shape, dtype
     array = object.__new__(ndarray)
     array._memory = pointer.mem
     array.base = None
@@ -245,7 +245,7 @@ def compute(function: Callable[[], Any], keep: Any, layout: str = "C") -> ndarra
     if capture is None:
         np.copyto(target, value)
     else:
-        poison(target)
+        poison_new(result._memory, target)
         record(capture, lambda: np.copyto(target, function()), (keep, result))
     return result
 

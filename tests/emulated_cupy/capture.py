@@ -11,11 +11,12 @@ of operations that each stream knows to be done ("clocks") tell whether they wer
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from emulated_cupy.memory import Allocation, Block, MemoryPointer
 from emulated_cupy.session import NULL_STREAM, CUDARuntimeError, session
 
 Clock = dict[int, int]  # by stream: how many of its captured operations come before
@@ -242,10 +243,39 @@ def execute(operation: Callable[[], None], stream: Stream | None = None, keep: A
 def record(
     capture: Capture, operation: Callable[[], None], keep: Any = None, stream: Stream | None = None
 ) -> None:
-    """Add an operation to a graph."""
-    capture.operations.append((operation, keep))
+    """Add an operation to a graph, which keeps the memory that it touches; not the arrays."""
+    capture.operations.append((operation, list(_blocks(keep))))
     stream = stream or get_current_stream()
     stream._clock[stream.ptr] = stream._clock.get(stream.ptr, 0) + 1
+
+
+def record_memory(operation: Callable[[], None], block: Any) -> bool:
+    """Add to a graph, if one is being recorded, what becomes of a block of memory. This is no work."""
+    stream = get_current_stream()
+    if stream._capture is None:
+        return False
+    stream._capture.operations.append((operation, [block]))
+    return True
+
+
+def is_capturing() -> bool:
+    """Tell whether the current stream captures, without asking whether it may go on."""
+    return get_current_stream()._capture is not None
+
+
+def _blocks(keep: Any) -> Iterator[Any]:
+    """Yield the memory behind arrays, pointers and allocations."""
+    if isinstance(keep, (tuple, list)):
+        for part in keep:
+            yield from _blocks(part)
+    elif isinstance(keep, Block):
+        yield keep
+    elif isinstance(keep, MemoryPointer):
+        yield keep.mem.block
+    elif isinstance(keep, Allocation):
+        yield keep.block
+    elif isinstance(getattr(keep, "_memory", None), Allocation):  # an ndarray
+        yield keep._memory.block
 
 
 def current_capture(stream: Stream | None = None) -> Capture | None:

@@ -20,8 +20,8 @@ from emulated_cupy.array import (
     view_of,
 )
 from emulated_cupy.capture import current_capture, execute, refuse_during_capture
-from emulated_cupy.indexing import prepare, take
-from emulated_cupy.memory import poison
+from emulated_cupy.indexing import is_advanced, prepare, refuse_number, take
+from emulated_cupy.memory import poison_new
 from emulated_cupy.ufuncs import write_result
 
 # New arrays, computed from the first argument.
@@ -80,6 +80,9 @@ VIEWS = {
     "rollaxis": "a, axis, start=0",
     "diagonal": "a, offset=0, axis1=0, axis2=1",
 }
+# More small arrays than these are joined by one kernel, with a table of where they are.
+_MOST_COPIED = 8
+_LARGE = 2 << 20  # bytes of an array, on average
 _NUMPY_CALLS_IT = {"newshape": "shape"}
 
 
@@ -116,6 +119,8 @@ def _computed(name: str, signature: inspect.Signature) -> Any:
         arguments = _bound(signature, args, kwargs)
         array, out = arguments.pop(first), arguments.pop("out", None)
         source = array_operand(array)
+        if name == "nan_to_num":
+            refuse_during_capture("nan_to_num, which makes arrays of its numbers")
         return _finish(lambda: numpy_function(source, **arguments), out, array)
 
     return function
@@ -130,9 +135,21 @@ def _joined(name: str, signature: inspect.Signature) -> Any:
         if type(arrays) is ndarray:
             arrays = [arrays[i] for i in range(len(arrays))]
         sources = [array_operand(array) for array in arrays]
+        _refuse_table(name, sources, arguments.get("dtype") if out is None else out.dtype)
         return _finish(lambda: numpy_function(sources, **arguments), out, arrays)
 
     return function
+
+
+def _refuse_table(name: str, sources: list[np.ndarray], dtype: Any) -> None:
+    """Refuse to join arrays during a capture if CuPy would send a table of them."""
+    dtype = np.result_type(*sources) if dtype is None else np.dtype(dtype)
+    if (
+        len(sources) > _MOST_COPIED
+        and all(source.dtype == dtype for source in sources)
+        and sum(source.nbytes for source in sources) < _LARGE * len(sources)
+    ):
+        refuse_during_capture(f"{name} of {len(sources)} arrays")
 
 
 def _paired(name: str, signature: inspect.Signature) -> Any:
@@ -141,6 +158,10 @@ def _paired(name: str, signature: inspect.Signature) -> Any:
     def function(*args: Any, **kwargs: Any) -> ndarray:
         first, second, *others = _bound(signature, args, kwargs).items()
         a, b = operand(first[1]), operand(second[1])
+        if name == "array_equal" and (a.shape != b.shape or len(others)):
+            refuse_during_capture(f"{name} of arrays of different shapes, or with equal_nan")
+        if not (type(first[1]) is type(second[1]) is ndarray):
+            refuse_during_capture(f"{name} with a number")
         return compute(lambda: numpy_function(a, b, **dict(others)), (first, second))
 
     return function
@@ -210,7 +231,7 @@ def _like(a: Any, dtype: Any, order: str, shape: Any) -> ndarray:
     else:
         layout = None
     array = new_array(tuple(shape), np.dtype(dtype or a.dtype), like=layout)
-    poison(array._array)
+    poison_new(array._memory, array._array)
     return array
 
 
@@ -239,6 +260,8 @@ def full_like(
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> ndarray:
     if stop is None:
         start, stop = 0, start
+    if dtype is not None and np.dtype(dtype) == bool:
+        refuse_during_capture("arange of bool")
     return compute(lambda: np.arange(start, stop, step, dtype), None)
 
 
@@ -390,6 +413,7 @@ def take_along_axis(a: Any, indices: Any, axis: int | None) -> ndarray:
 
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: int) -> None:
     target, places, source = output(arr), array_operand(indices), operand(values)
+    refuse_number(values)
     size = max(target.shape[axis], 1)
     if current_capture() is not None:
         np.put_along_axis(np.empty_like(target), np.remainder(places, size), source, axis)
@@ -410,6 +434,8 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = None) ->
 def scatter_add(self: ndarray, slices: Any, value: Any) -> None:
     """`ndarray.scatter_add`."""
     target, places, source = output(self), prepare(self, slices), operand(value)
+    if is_advanced(slices):
+        refuse_number(value)
     execute(lambda: np.add.at(target, places(), source), keep=(self, slices, value))
 
 

@@ -1,8 +1,8 @@
 """Indexing: views, and gathering and scattering with arrays of indices.
 
 As in CuPy, places outside of an axis are not found out on the device: they wrap round. Lists and NumPy arrays
-of indices are copied to the device, which cannot be captured; nor can masks, because the number of their
-elements has to be known on the host.
+of indices are copied to the device, which cannot be captured; and so are numbers that are scattered. Nor can
+masks be captured, because the number of their elements has to be known on the host.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Index = Callable[[], Any]  # what NumPy is indexed with, at the time the operati
 
 
 def getitem(self: ndarray, index: Any) -> ndarray:
-    if not _is_advanced(index):
+    if not is_advanced(index):
         view = self._array[_with_ellipsis(index)]
         return view_of(self, view)
     array, places = self._array, prepare(self, index)
@@ -26,7 +26,7 @@ def getitem(self: ndarray, index: Any) -> ndarray:
 
 
 def setitem(self: ndarray, index: Any, value: Any) -> None:
-    advanced = _is_advanced(index)
+    advanced = is_advanced(index)
     if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim):
         if advanced:
             raise TypeError(f"Unsupported type {type(value)}")
@@ -38,9 +38,16 @@ def setitem(self: ndarray, index: Any, value: Any) -> None:
         execute(lambda: np.copyto(target, source, casting="unsafe"), keep=(self, value))
         return
     places = prepare(self, index)
+    refuse_number(value)
     if current_capture() is not None:  # find out now whether it fits
         np.copyto(np.empty(target[places()].shape, target.dtype), source, casting="unsafe")
     execute(lambda: target.__setitem__(places(), source), keep=(self, index, value))
+
+
+def refuse_number(value: Any) -> None:
+    """Refuse to scatter a number during a capture: CuPy makes an array of it."""
+    if type(value) is not ndarray:
+        refuse_during_capture("scattering a number")
 
 
 def _check_fits(target: np.ndarray, source: Any) -> None:
@@ -58,7 +65,7 @@ def _with_ellipsis(index: Any) -> Any:
     return index if any(part is Ellipsis for part in index) else (*index, Ellipsis)
 
 
-def _is_advanced(index: Any) -> bool:
+def is_advanced(index: Any) -> bool:
     for part in index if isinstance(index, tuple) else (index,):
         if isinstance(part, (ndarray, np.ndarray, list, tuple, bool, np.bool_)):
             return True

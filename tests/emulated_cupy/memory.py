@@ -1,11 +1,17 @@
-"""Device memory: guarded allocations, pools that count, and a device that may be full.
+"""Device memory: guarded blocks, pools that hand them out again, and a device that may be full.
 
 Before and after each allocation lie guard zones with a pattern. A kernel that writes next to its arrays
 spoils it, and `check_guards` says next to which. Uninitialised memory is poisoned: NaN where the array holds
 floating-point numbers, 0xA5 in every byte otherwise, so that whoever forgets to write an element sees it.
+
+A block whose array is gone is poisoned, and handed out again by its pool for the next array of its size. So
+it is during a capture, too; but then nothing is poisoned, for the device does nothing: whoever recorded
+something for the block before will find there what the replay puts there. Where the array ends in the
+block, and the guard zone begins, is recorded with the graph.
 """
 
 import contextlib
+import gc
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -39,21 +45,67 @@ class GuardError(Exception):
     """Something wrote next to an array."""
 
 
-class Allocation:
-    """A piece of device memory between two guard zones; it is given back when nobody refers to it."""
+class Use:
+    """What a block was handed out for."""
 
-    def __init__(self, size: int, device: int) -> None:
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.shape: tuple[int, ...] = ()  # of the array it was made for
+        self.dtype: np.dtype | None = None
+
+    def described(self) -> str:
+        if self.dtype is None:
+            return f"an allocation of {self.size} bytes"
+        return f"an array of shape {self.shape} and dtype {self.dtype}"
+
+
+class Block:
+    """A piece of device memory between two guard zones; in use, or kept by a pool for the next use."""
+
+    def __init__(self, size: int) -> None:
         raw = np.empty(size + 2 * GUARD + ALIGNMENT, np.uint8)
         start = GUARD + -(raw.ctypes.data + GUARD) % ALIGNMENT
         self.size = size
-        self.device_id = device
         self.body = raw[start : start + size]
         self.ptr: int = raw.ctypes.data + start
-        self.shape: tuple[int, ...] = ()  # of the array it was made for
-        self.dtype: np.dtype | None = None
-        before, after = raw[start - GUARD : start], raw[start + size : start + size + GUARD]
-        before[:] = after[:] = _PATTERN_ARRAY
-        self._guards = memoryview(before), memoryview(after)
+        self._raw = raw[start - GUARD : start + size + GUARD]
+        self._raw[:GUARD] = _PATTERN_ARRAY
+        self.body.fill(POISON)
+        self.begin(Use(size))
+
+    def begin(self, use: Use) -> None:
+        """Lay the guard zones around an array of the size that is to be used."""
+        self.use = use
+        after = self._raw[GUARD + use.size :]
+        after[:] = np.resize(_PATTERN_ARRAY, after.size)
+        self._guards = memoryview(self._raw[:GUARD]), memoryview(after)
+        self._patterns = PATTERN, bytes(after)
+
+    def damage(self) -> str | None:
+        """Say which guard zone was written to, if one was."""
+        for guard, pattern, side in zip(self._guards, self._patterns, ("before", "after"), strict=True):
+            if bytes(guard) != pattern:
+                places = np.flatnonzero(np.frombuffer(guard, np.uint8) != np.frombuffer(pattern, np.uint8))
+                distance = GUARD - places[-1] if side == "before" else places[0] + 1
+                return f"{distance} bytes {side} its {'start' if side == 'before' else 'end'}"
+        return None
+
+    def mend(self) -> None:
+        for guard, pattern in zip(self._guards, self._patterns, strict=True):
+            guard[:] = pattern
+
+
+class Allocation:
+    """A block in use, by one array and its views; it is given back when nobody refers to it."""
+
+    def __init__(self, block: Block, size: int, device: int, is_stale: bool) -> None:
+        self.block = block
+        self.use = Use(size)
+        self.size = size
+        self.device_id = device
+        self.is_stale = is_stale  # not to be poisoned: somebody else's until the graph is launched
+        self.body = block.body[:size]
+        self.ptr = block.ptr
 
     @property
     def device(self) -> Any:
@@ -61,33 +113,18 @@ class Allocation:
 
         return Device(self.device_id)
 
-    def described(self) -> str:
-        if self.dtype is None:
-            return f"an allocation of {self.size} bytes"
-        return f"an array of shape {self.shape} and dtype {self.dtype}"
-
-    def damage(self) -> str | None:
-        """Say which guard zone was written to, if one was."""
-        for guard, side in zip(self._guards, ("before", "after"), strict=True):
-            if bytes(guard) != PATTERN:
-                places = np.flatnonzero(np.frombuffer(guard, np.uint8) != _PATTERN_ARRAY)
-                distance = GUARD - places[-1] if side == "before" else places[0] + 1
-                return f"{distance} bytes {side} its {'start' if side == 'before' else 'end'}"
-        return None
-
 
 def check_guards(culprit: str) -> None:
     """Raise GuardError if memory next to any array was written to; mend it, so that it is told once."""
-    for allocation in live_allocations():
-        damage = allocation.damage()
+    for block in list(session.blocks):
+        damage = block.damage()
         if damage is not None:
-            for guard in allocation._guards:
-                guard[:] = PATTERN
-            raise GuardError(f"{culprit} wrote outside of {allocation.described()}: {damage}")
+            block.mend()
+            raise GuardError(f"{culprit} wrote outside of {block.use.described()}: {damage}")
 
 
 def live_allocations(device: int | None = None) -> Iterator[Allocation]:
-    """Yield the memory in use, of one device or of all."""
+    """Yield the memory in use, of one device or of all; not what only a graph refers to."""
     for number in range(DEVICES) if device is None else [device]:
         for reference in list(session.live[number].values()):
             allocation = reference()
@@ -167,7 +204,8 @@ MemoryPointer.__module__ = "cupy.cuda.memory"
 class MemoryPool:
     """As `cupy.cuda.MemoryPool`: it keeps what was given back, so `total_bytes` does not fall by itself.
 
-    What is kept is taken to fit every later request; real blocks may not.
+    What is kept is handed out again for requests of the same size, rounded up; the last one given back is
+    the first. CuPy's also splits larger blocks, and has others for each stream.
     """
 
     def __init__(self, allocator: Any = None) -> None:
@@ -176,39 +214,62 @@ class MemoryPool:
         self._used = [0] * DEVICES
         self._total = [0] * DEVICES
         self._limit = [0] * DEVICES
+        self._free: list[dict[int, list[Block]]] = [{} for _ in range(DEVICES)]  # by size
         session.pools.append(weakref.ref(self))
 
     def malloc(self, size: int) -> MemoryPointer:
+        from emulated_cupy.capture import is_capturing, record_memory
+
         device = session.thread.device
         rounded = -(-size // ALIGNMENT) * ALIGNMENT
         with session.lock:
-            self._make_room(rounded, device)
-            allocation = Allocation(size, device)
+            same_size = self._free[device].get(rounded)
+            is_stale = bool(same_size) and is_capturing()
+            if same_size:
+                block = same_size.pop()
+            else:
+                self._make_room(rounded, device)
+                block = Block(rounded)
+                session.blocks.add(block)
+            allocation = Allocation(block, size, device, is_stale)
             self._used[device] += rounded
-            key = id(allocation)
-            live, used = session.live[device], self._used
-
-            def give_back(reference: Any) -> None:
-                live.pop(key, None)
-                used[device] -= rounded
-
-            live[key] = weakref.ref(allocation, give_back)
+            self._give_back_when_gone(allocation)
+        block.begin(allocation.use)
+        if not record_memory(lambda use=allocation.use: block.begin(use), block):
+            poison(allocation.body)
         return MemoryPointer(allocation, 0)
 
-    def _make_room(self, size: int, device: int) -> None:
-        wanted = self._used[device] + size
-        if wanted <= self._total[device]:
-            return
-        if not self._fits(wanted, device):
-            self._total[device] = self._used[device]
-            if not self._fits(wanted, device):
-                raise OutOfMemoryError(size, self._total[device], self._limit[device])
-        self._total[device] = wanted
+    def _give_back_when_gone(self, allocation: Allocation) -> None:
+        key, block, use, device = id(allocation), allocation.block, allocation.use, allocation.device_id
+        live, used, free = session.live[device], self._used, self._free[device]
 
-    def _fits(self, wanted: int, device: int) -> bool:
-        reserved = reserved_bytes(device) - self._total[device] + wanted
-        limit = self._limit[device]
-        return reserved <= session.limits[device] and (limit == 0 or wanted <= limit)
+        def give_back(reference: Any) -> None:
+            from emulated_cupy.capture import is_capturing
+
+            live.pop(key, None)
+            if not is_capturing():
+                block.begin(use)  # where the array ends, if another one of the graph came after it
+                poison(block.body[: use.size], use.dtype)
+            used[device] -= block.size
+            free.setdefault(block.size, []).append(block)
+
+        live[key] = weakref.ref(allocation, give_back)
+
+    def _make_room(self, size: int, device: int) -> None:
+        """Count a new block, as CuPy does: if the device is full, what is free is given back to it first."""
+        before, limit = self._total[device], self._limit[device]
+        if limit and before + size > limit:
+            raise OutOfMemoryError(size, before, limit)
+        for last_resort in (lambda: None, self.free_all_blocks, self._collect_garbage):
+            last_resort()
+            if reserved_bytes(device) + size <= session.limits[device]:
+                self._total[device] += size
+                return
+        raise OutOfMemoryError(size, before, limit)
+
+    def _collect_garbage(self) -> None:
+        gc.collect()
+        self.free_all_blocks()
 
     def used_bytes(self) -> int:
         return self._used[session.thread.device]
@@ -220,8 +281,11 @@ class MemoryPool:
         return self.total_bytes() - self.used_bytes()
 
     def free_all_blocks(self, stream: Any = None) -> None:
+        """Give back what is free. A graph that was recorded with it keeps it, though it no longer counts."""
         device = session.thread.device
-        self._total[device] = self._used[device]
+        with session.lock:
+            self._free[device].clear()
+            self._total[device] = self._used[device]
 
     def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
         device = session.thread.device
@@ -284,9 +348,17 @@ def limit_memory(size: int) -> Iterator[None]:
         session.limits[:] = before
 
 
-def poison(array: np.ndarray) -> None:
-    """Overwrite an array with what nobody would take for a result."""
+def poison(array: np.ndarray, dtype: np.dtype | None = None) -> None:
+    """Overwrite an array with what nobody would take for a result; or bytes, as if they were of a dtype."""
+    if dtype is not None and array.size:
+        array = array[: array.size // dtype.itemsize * dtype.itemsize].view(dtype)
     if array.dtype.kind in "fc":
         array.fill(np.nan)
     elif array.size:
         array.fill(np.frombuffer(bytes([POISON]) * array.itemsize, array.dtype)[0])
+
+
+def poison_new(memory: Allocation, array: np.ndarray) -> None:
+    """Poison an array in memory that was just allocated, if that may be done now."""
+    if not memory.is_stale:
+        poison(array)

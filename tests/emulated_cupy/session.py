@@ -6,6 +6,7 @@ null stream, which is a mistake one cannot see on one device; so the same is don
 """
 
 import threading
+import weakref
 from typing import Any
 
 DEVICES = 2
@@ -29,6 +30,7 @@ class Session:
         self.live: list[dict[int, Any]] = [
             {} for _ in range(DEVICES)
         ]  # by id, weak references to allocations
+        self.blocks: weakref.WeakSet[Any] = weakref.WeakSet()  # of all devices, in use or not
         self.pools: list[Any] = []  # weak references
         self.default_pool: Any = None
         self.allocator: Any = None

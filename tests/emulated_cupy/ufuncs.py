@@ -6,7 +6,7 @@ import numpy as np
 
 from emulated_cupy.array import array_operand, compute, ndarray, operand, output
 from emulated_cupy.capture import current_capture, execute
-from emulated_cupy.indexing import prepare
+from emulated_cupy.indexing import is_advanced, prepare, refuse_number
 
 NAMES = [
     "add", "subtract", "multiply", "divide", "true_divide", "floor_divide", "remainder", "power",
@@ -84,6 +84,8 @@ class ufunc:
         if target.dtype.name not in types:
             raise TypeError(f"cupy.{self.__name__}.at only supports {', '.join(sorted(types))} as data type")
         places, function = prepare(a, indices), self._numpy
+        if is_advanced(indices):
+            refuse_number(b)
         execute(lambda: function.at(target, places(), value), keep=(a, indices, b))
 
 
