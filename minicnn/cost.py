@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 Shape = tuple[int, ...]
 
@@ -38,3 +39,52 @@ def multiplications(op: str, inputs: Sequence[Shape], output: Shape) -> int:
             weights = [shape for shape in inputs[1:] if len(shape) == 4]
             return math.prod(output[:3]) * sum(map(math.prod, weights))  # each weight is used at every pixel
     return 0
+
+
+@dataclass(frozen=True)
+class Product:
+    """A convolution that keeps the size of its image, or with size 1 a fully connected layer.
+
+    Attributes
+    ----------
+    what : str
+        What to call it.
+    size : int
+        Height and width of the image, in pixels.
+    channels, filters : int
+        Channels that go in and come out.
+    kernel : int, default=1
+        Height and width of the filters.
+
+    Examples
+    --------
+    >>> reduce = Product("1x1", size=28, channels=192, filters=16)
+    >>> reduce.macs, reduce.weights, reduce.working
+    (2408448, 3072, '28*28 * 192 * 16')
+    """
+
+    what: str
+    size: int
+    channels: int
+    filters: int
+    kernel: int = 1
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds."""
+        output = (1, self.size, self.size, self.filters)
+        images = (1, self.size, self.size, self.channels)
+        weights = (self.kernel, self.kernel, self.channels, self.filters)
+        return multiplications("conv2d", [images, weights], output)
+
+    @property
+    def weights(self) -> int:
+        """Number of weights, without biases."""
+        return self.kernel**2 * self.channels * self.filters
+
+    @property
+    def working(self) -> str:
+        """The multiply-adds as a product."""
+        pixels = [f"{self.size}*{self.size}"] if self.size > 1 else []
+        kernel = [f"{self.kernel}*{self.kernel}"] if self.kernel > 1 else []
+        return " * ".join([*pixels, *kernel, str(self.channels), str(self.filters)])

@@ -1,4 +1,4 @@
-"""`minicnn summary` and `minicnn gradcheck`: what study and the gradient checker say, on the command line."""
+"""`minicnn gradcheck`: what the gradient checker says, on the command line."""
 
 from __future__ import annotations
 
@@ -6,27 +6,9 @@ import argparse
 
 import numpy as np
 
-from minicnn.cli.networks import INPUT_SIZE
-from minicnn.errors import UsageError
-
 # Channels of the network whose gradients are checked: the fewest there can be, because every coordinate
 # costs two forward passes.
 SMALL_WIDTH = 0.02
-
-
-def summary_command(options: argparse.Namespace) -> int:
-    """Print a network layer by layer; returns the exit status."""
-    from minicnn import models, study
-
-    if options.model == "googlenet" and options.width is not None:
-        raise UsageError("--width: only googlenet-cifar can be scaled; googlenet is as published")
-    if options.model == "googlenet":
-        network = models.googlenet()
-    else:
-        network = models.googlenet_cifar(width=options.width or 1.0)
-    size = options.input_size or INPUT_SIZE[options.model]
-    print(study.summarize(network, (1, size, size, 3)))
-    return 0
 
 
 def gradcheck_command(options: argparse.Namespace) -> int:

@@ -10,9 +10,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from minicnn.backend import array_module
 from minicnn.cost import multiplications
 from minicnn.nn import Conv2d, Linear, Module, Parameter
 from minicnn.shapes import Window
+from minicnn.study.column_buffers import column_bytes
 from minicnn.study.receptive_field import Field, field_after, field_of_image
 from minicnn.tensor import Function, Tensor, composed, no_grad, observe
 
@@ -37,6 +39,8 @@ class LayerRow:
         With the batch.
     params : int
         Number of weights and biases that the op uses.
+    biases : int
+        How many of them are biases: in a parameter with one axis only.
     macs : int
         Multiplications of a convolution or a matrix product, for one image; 0 for everything else.
     receptive_field : int, pair of int, or None
@@ -50,6 +54,14 @@ class LayerRow:
         Path of the module that called the op; empty outside of modules.
     sources : tuple of int
         Which rows the inputs come from, by their place in the list.
+    activation_bytes : int
+        Memory of the output, for the whole batch; 0 for a view of the input, such as most reshapes.
+    naive_column_bytes : int
+        Memory that the columns of the whole batch would take, if im2col wrote them for every convolution,
+        those with 1x1 kernels included; 0 for other ops.
+    tile_column_bytes : int
+        Memory of the columns of the largest tile, which is all that im2col needs at a time, once for each
+        thread.
     """
 
     name: str
@@ -58,11 +70,15 @@ class LayerRow:
     activation: str
     output_shape: tuple[int, ...]
     params: int
+    biases: int
     macs: int
     receptive_field: int | tuple[int, int] | None
     sees_everything: bool
     module_path: str
     sources: tuple[int, ...]
+    activation_bytes: int
+    naive_column_bytes: int
+    tile_column_bytes: int
     training_only: bool = False
 
 
@@ -127,6 +143,7 @@ class _Recorder:
 
         parameters = {t for t in inputs if isinstance(t, Parameter)}
         self.parameters |= parameters
+        naive_columns, tile_columns = column_bytes(function, inputs)
         products = multiplications(function.name, [t.shape for t in inputs], output.shape)
         self.rows.append(
             LayerRow(
@@ -136,11 +153,15 @@ class _Recorder:
                 activation="",
                 output_shape=output.shape,
                 params=sum(p.size for p in parameters),
+                biases=sum(p.size for p in parameters if p.ndim == 1),
                 macs=products // self.input_shape[0] if from_input else products,
                 receptive_field=None if field is None else _one_if_equal(field.size),
                 sees_everything=field is not None and field.everything,
                 module_path=path,
                 sources=sources,
+                activation_bytes=0 if _is_view(output, inputs) else output.size * output.dtype.itemsize,
+                naive_column_bytes=naive_columns,
+                tile_column_bytes=tile_columns,
             )
         )
         self.origins[output] = _Origin(len(self.rows) - 1, from_input, field)
@@ -170,6 +191,11 @@ def _describe_window(function: Function) -> str:
         text += f"/{window.SH}"
     groups = getattr(function, "groups", 1)
     return f"{text}, {groups} groups" if groups > 1 else text
+
+
+def _is_view(output: Tensor, inputs: tuple[Tensor, ...]) -> bool:
+    may_share_memory = array_module(output.data).may_share_memory
+    return any(may_share_memory(output.data, t.data) for t in inputs)
 
 
 def _one_if_equal(size: tuple[int, int]) -> int | tuple[int, int]:

@@ -7,7 +7,8 @@
       ...
       └ concat          concat              28x28x256                                   59
 
-A line without a kind is a module: its numbers are the sums of those below it.
+A line without a kind is a module: its numbers are the sums of those below it. On request there are three more
+columns, for the memory: of the output, of the columns that a naive im2col would write, and of a tile's.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from minicnn.study.layer_rows import LayerRow
+from minicnn.study.stage_table import MEMORY_COLUMNS
+from minicnn.study.text_tables import kibibytes, pixels, shape, whole
 
 # The columns for the layer and its kind are cut here, so that the table fits on a screen of 110 columns.
 TEXT_WIDTH = 28
@@ -32,6 +35,7 @@ class _Line(NamedTuple):
     params: str = ""
     macs: str = ""
     sees: str = ""
+    memory: tuple[str, ...] = ()
 
     def padded(self, widths: tuple[int, int]) -> str:
         label, kind = (
@@ -39,14 +43,18 @@ class _Line(NamedTuple):
             for text, width in zip(self[:2], widths, strict=True)
         )
         numbers = f"{self.output:>13} {self.params:>12} {self.macs:>15} {self.sees:>8}"
+        numbers += "".join(
+            f" {text:>{len(heading)}}" for text, heading in zip(self.memory, MEMORY_COLUMNS, strict=False)
+        )
         return f"{label}  {kind} {numbers}".rstrip()
 
 
-def rows_as_table(rows: Sequence[LayerRow], totals: Sequence[Total]) -> list[str]:
+def rows_as_table(rows: Sequence[LayerRow], totals: Sequence[Total], memory: bool = False) -> list[str]:
     """Return the lines of the table."""
-    head = _Line("layer", "kind", "output", "parameters", "multiply-adds", "sees px")
-    body = list(_body(rows))
-    foot = [_Line(what, params=_number(params), macs=_number(macs)) for what, params, macs in totals]
+    headings = MEMORY_COLUMNS if memory else ()
+    head = _Line("layer", "kind", "output", "parameters", "multiply-adds", "sees px", headings)
+    body = [line if memory else line._replace(memory=()) for line in _body(rows)]
+    foot = [_Line(what, params=whole(params), macs=whole(macs)) for what, params, macs in totals]
     lines = [head, *body, *foot]
     widths = (
         min(TEXT_WIDTH, max(len(line.label) for line in lines)),
@@ -81,7 +89,7 @@ def _module_lines(rows: Sequence[Numbered], module: str, indent: str) -> Iterato
         else:
             params, macs = sum(row.params for _, row in called), sum(row.macs for _, row in called)
             name = path.removeprefix(module).removeprefix(".")
-            yield _Line(f"{indent}{name}", params=_number(params), macs=_number(macs))
+            yield _Line(f"{indent}{name}", params=whole(params), macs=whole(macs))
             yield from _module_lines(called, path, f"{indent}  ")
 
 
@@ -111,22 +119,14 @@ def _row_line(row: LayerRow, module: str, indent: str) -> _Line:
     return _Line(
         label=f"{indent}{row.module_path.removeprefix(module).removeprefix('.') or row.kind}",
         kind=f"{row.kind} {row.window}".rstrip() + activation,
-        output="x".join(map(str, row.output_shape[1:])),
-        params=_number(row.params),
-        macs=_number(row.macs),
-        sees=_sees(row),
+        output=shape(row.output_shape),
+        params=whole(row.params),
+        macs=whole(row.macs),
+        sees=sees(row),
+        memory=tuple(map(kibibytes, (row.activation_bytes, row.naive_column_bytes, row.tile_column_bytes))),
     )
 
 
-def _number(n: int) -> str:
-    return f"{n:,}" if n else ""
-
-
-def _sees(row: LayerRow) -> str:
-    if row.sees_everything:
-        return "all"
-    if row.receptive_field is None:
-        return ""
-    if isinstance(row.receptive_field, tuple):
-        return "x".join(map(str, row.receptive_field))
-    return str(row.receptive_field)
+def sees(row: LayerRow) -> str:
+    """Write what an op's output sees; nothing if it cannot be told."""
+    return "all" if row.sees_everything else pixels(row.receptive_field)
