@@ -10,12 +10,15 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
+from minicnn.backend import Array
 from minicnn.cli.networks import INPUT_SIZE, build_network, use_device_for_command
 from minicnn.cuda.products import set_float32_matmul_precision
 from minicnn.errors import CheckpointError, UsageError
+from minicnn.nn import Module
 from minicnn.parallel import set_num_threads
 from minicnn.training import (
     Config,
+    GradientWatch,
     Images,
     RunFolder,
     Splits,
@@ -42,15 +45,18 @@ def train_command(options: argparse.Namespace) -> int:
         given["data_dir"] = str(Path(given["data_dir"]).absolute())  # a run may be continued from elsewhere
     overfit = hasattr(options, "overfit_one_batch")
     profile = hasattr(options, "profile")
-    for other in ("resume", "out", "profile"):
+    watch_every = getattr(options, "watch_gradients", None)
+    for other in ("resume", "out", "profile", "watch_gradients"):
         if overfit and hasattr(options, other):
-            raise UsageError(f"--overfit-one-batch writes nothing and does not go together with --{other}")
+            raise UsageError(
+                f"--overfit-one-batch writes nothing and does not go together with {flag(other)}"
+            )
     if hasattr(options, "resume"):
         if hasattr(options, "out"):
             raise UsageError("--resume writes to the folder of its run: it does not go together with --out")
-        return _resume(options.resume, given, profile)
+        return _resume(options.resume, given, profile, watch_every)
     config = resolve_config(given)
-    _use_machine(config, profile)
+    _use_machine(config, profile, watch_every)
     if overfit:
         return _overfit(config, given)
     if hasattr(options, "out"):
@@ -59,7 +65,7 @@ def train_command(options: argparse.Namespace) -> int:
     config = _fit_batch(config, images, given)
     splits = make_splits(images, config, INPUT_SIZE[config.model])
     run = RunFolder.create(getattr(options, "out", None) or claim_free_folder(config), config, splits.facts)
-    return _train(config, splits, run, profile)
+    return _train(config, splits, run, profile, watch_every)
 
 
 def resolve_config(given: dict[str, Any]) -> Config:
@@ -81,7 +87,7 @@ def resolve_config(given: dict[str, Any]) -> Config:
     return Config(**settings)
 
 
-def _resume(folder: str, given: dict[str, Any], profile: bool) -> int:
+def _resume(folder: str, given: dict[str, Any], profile: bool, watch_every: int | None) -> int:
     run = RunFolder.open(folder)
     config, facts = run.read_config()
     for name, value in given.items():
@@ -98,14 +104,15 @@ def _resume(folder: str, given: dict[str, Any], profile: bool) -> int:
         )
         return 0
     config = replace(config, **{name: given[name] for name in CHANGEABLE_ON_RESUME if name in given})
-    _use_machine(config, profile)
+    _use_machine(config, profile, watch_every)
     images = load_images(config, INPUT_SIZE[config.model])
     if images.facts != facts:
         raise CheckpointError(f"{folder}: the images found now are not those its config.json was written for")
-    return _train(config, make_splits(images, config, INPUT_SIZE[config.model]), run, profile)
+    return _train(config, make_splits(images, config, INPUT_SIZE[config.model]), run, profile, watch_every)
 
 
-def _train(config: Config, splits: Splits, run: RunFolder, profile: bool) -> int:
+def _train(config: Config, splits: Splits, run: RunFolder, profile: bool, watch_every: int | None) -> int:
+    gradients = GradientWatch(run, watch_every, _measure_gradients) if watch_every else None
     network = build_network(config, len(splits.facts.class_names)).to(config.device)
     print(
         f"{describe(config)}: {splits.facts.train_images:,} training, {splits.facts.val_images:,} validation "
@@ -114,7 +121,7 @@ def _train(config: Config, splits: Splits, run: RunFolder, profile: bool) -> int
         flush=True,
     )
     try:
-        result = train(network, config, splits, run, profile)
+        result = train(network, config, splits, run, profile, gradients)
     except KeyboardInterrupt:
         checkpoint, _ = run.load_checkpoint()
         done = checkpoint.epoch if checkpoint else 0
@@ -125,7 +132,8 @@ def _train(config: Config, splits: Splits, run: RunFolder, profile: bool) -> int
         f"test accuracy {result['test_accuracy']:.2%}, top-5 {result['test_top5']:.2%}, "
         f"loss {result['test_loss']:.4f} on {result['test_images']:,} images never used before; "
         f"{result['seconds']:.0f} s of training\n"
-        f"results are in {run.path}: curves.png, result.json, metrics.jsonl, checkpoint.safetensors\n"
+        f"results are in {run.path}: curves.png, result.json, metrics.jsonl, checkpoint.safetensors"
+        f"{', gradients.jsonl, gradients.png' if gradients else ''}\n"
         f"next: {program()} predict {run.path} IMAGE...\n"
         f"      {program()} eval {run.path}"
     )
@@ -154,10 +162,34 @@ def _overfit(config: Config, given: dict[str, Any]) -> int:
     return 0 if overfit_one_batch(network, x, labels, classes, lr, config.aux_weight) else 1
 
 
-def _use_machine(config: Config, profile: bool = False) -> None:
+def _measure_gradients(
+    network: Module, images: Array, labels: Array, aux_weight: float
+) -> dict[str, dict[str, float | None]]:
+    """Say for each layer what `GradientWatch` writes down, with six digits."""
+    from minicnn.study import gradient_flow
+
+    def rounded(number: float | None) -> float | None:
+        return number if number is None else float(f"{number:.6g}")
+
+    found = {}
+    for row in gradient_flow(network, images, labels, aux_weight).rows:
+        figures = row.to_json()
+        chosen = {
+            "norm": figures["norm"], **figures["norms"], "gradient_to_weight": figures["gradient_to_weight"],
+        }  # fmt: skip
+        found[row.layer] = {name: rounded(number) for name, number in chosen.items()}
+    return found
+
+
+def _use_machine(config: Config, profile: bool = False, watch_every: int | None = None) -> None:
     if profile and config.device != "cpu":
         raise UsageError(
             f"--profile measures ops on the CPU; it does not go together with --device {config.device}"
+        )
+    if watch_every and config.device != "cpu":
+        raise UsageError(
+            "--watch-gradients runs the network op by op, on the CPU; it does not go together with "
+            f"--device {config.device}"
         )
     use_device_for_command(config.device)
     set_float32_matmul_precision(config.matmul_precision)

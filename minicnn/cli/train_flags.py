@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
-from minicnn.cli.values import model_name, number, whole_number
+from minicnn.cli.values import model_name, number, positive_whole_number, whole_number
 from minicnn.cuda.products import PRECISIONS
 from minicnn.training.config import ACTIVATIONS, DATA, INITIALISATIONS, MODELS, Config, flag
 from minicnn.training.recipes import DEFAULTS, RECIPES, SCHEDULES, Recipe
+
+WATCH_EVERY = 20  # a recording takes as long as two to three steps
 
 
 def add_train_flags(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +41,13 @@ def add_train_flags(parser: argparse.ArgumentParser) -> None:
         help="measure five steps after two to warm up, then train on as usual: print time and memory per op, "
         "and write profile.txt (tables) and profile.json (a trace for Perfetto or chrome://tracing) into the "
         "folder of the run; the trained network is the same",
+    )  # fmt: skip
+    run.add_argument(
+        "--watch-gradients", metavar="EVERY", type=positive_whole_number, nargs="?", const=WATCH_EVERY,
+        default=argparse.SUPPRESS,
+        help=f"every so many steps ({WATCH_EVERY} if not said), record how large each layer's gradient is "
+        "and which head it comes from: gradients.jsonl and a heat map, gradients.png; the trained network is "
+        "the same; on the CPU only",
     )  # fmt: skip
     _add(
         run,
@@ -67,7 +76,7 @@ def add_train_flags(parser: argparse.ArgumentParser) -> None:
         "matmul_precision",
         str,
         None,
-        "matrix products on a GPU: highest computes in float32, high in TF32, several times as fast",
+        "matrix products on a GPU: highest computes in float32, high in TF32, which is faster and less exact",
         choices=PRECISIONS,
     )
 

@@ -2,6 +2,7 @@
 
 from minicnn.training.checkpoint import Checkpoint, DataFacts, load_checkpoint, save_checkpoint
 from minicnn.training.config import Config
+from minicnn.training.gradient_watch import GradientWatch
 from minicnn.training.loop import NonFiniteLossError, describe, train
 from minicnn.training.metrics import HEADS, Figures, evaluate
 from minicnn.training.overfit import overfit_one_batch
@@ -16,6 +17,7 @@ __all__ = [
     "Config",
     "DataFacts",
     "Figures",
+    "GradientWatch",
     "Images",
     "NonFiniteLossError",
     "Recipe",

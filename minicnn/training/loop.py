@@ -19,6 +19,7 @@ from minicnn.nn import Module
 from minicnn.training.config import Config
 from minicnn.training.curves import draw_curves
 from minicnn.training.diagnosis import PlateauWatch
+from minicnn.training.gradient_watch import GradientWatch
 from minicnn.training.memory_advice import batch_that_fits
 from minicnn.training.metrics import HEADS, Figures, add_counts, evaluate
 from minicnn.training.nonfinite import find_first_nonfinite
@@ -35,7 +36,12 @@ class NonFiniteLossError(MinicnnError):
 
 
 def train(
-    model: Module, config: Config, splits: Splits, run: RunFolder, profile: bool = False
+    model: Module,
+    config: Config,
+    splits: Splits,
+    run: RunFolder,
+    profile: bool = False,
+    gradients: GradientWatch | None = None,
 ) -> dict[str, Any]:
     """Train a network to the end, from where the checkpoint of the run folder stands.
 
@@ -50,6 +56,8 @@ def train(
         Where everything is written.
     profile : bool, default=False
         Measure a few steps, and write tables and a trace into the run folder. It changes no result.
+    gradients : GradientWatch, default=None
+        Records gradients into the run folder. It changes no result either.
 
     Returns
     -------
@@ -76,6 +84,8 @@ def train(
         state.restore(checkpoint)
     rows = run.keep_metrics(state.epoch)
     take_step = TrainingStep(model, state)
+    if gradients:
+        gradients.begin(state.step)
     watch = PlateauWatch(num_classes, steps_per_epoch)
     progress = Progress(config.epochs, steps_per_epoch * config.batch_size, state.epoch)
     if notice:
@@ -90,6 +100,8 @@ def train(
             for step_of_epoch, (images, labels) in enumerate(splits.train.epoch(epoch)):
                 watch.before_step(step_of_epoch, figures)
                 state.optimizer.lr_factor = state.schedule(state.step, total_steps)
+                if gradients:
+                    gradients.before_step(take_step, images, labels, epoch, step_of_epoch)
                 taken = _take(take_step, images, labels, epoch, step_of_epoch)
                 if not math.isfinite(taken.loss):
                     take_step.seed_dropouts(epoch, step_of_epoch)
@@ -125,6 +137,8 @@ def train(
             run.save_checkpoint(state.checkpoint(splits.facts))
             rates = _rates_so_far(state, steps_per_epoch, total_steps)
             draw_curves(rows, run.path / CURVES, describe(config), num_classes, rates)
+            if gradients:
+                gradients.draw(describe(config))
             progress.after_epoch(row)
             if message := watch.after_epoch(figures, val):
                 progress.say(message)

@@ -1,0 +1,86 @@
+"""`--watch-gradients`: where each layer's gradient comes from, every so many steps of a run.
+
+    gradients.jsonl   one object a recording: step, epoch, and for each layer norms and gradient over weight
+    gradients.png     the same as a heat map, layer by step
+
+A recording is made just before a step, on its images and with its dropout masks, by a forward pass of its
+own: what the step itself computes stays the same, bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from minicnn.backend import Array
+from minicnn.errors import CheckpointError
+from minicnn.nn import Module
+from minicnn.training.gradient_map import draw_gradient_map
+from minicnn.training.run_folder import RunFolder, write_whole
+from minicnn.training.step import TrainingStep
+
+GRADIENTS = "gradients.jsonl"
+GRADIENT_MAP = "gradients.png"
+
+# For each layer, in network order: "norm", "main", "aux1", "aux2" and "gradient_to_weight".
+Layers = Mapping[str, Mapping[str, float | None]]
+
+
+class GradientWatch:
+    """Looks on at the gradients of a run.
+
+    Parameters
+    ----------
+    run : RunFolder
+        Gets gradients.jsonl and gradients.png.
+    every : int
+        Steps from one recording to the next; they are made before steps 0, `every`, 2 * `every`, ...
+    measure : callable
+        ``measure(model, images, labels, aux_weight)`` returns the figures of each layer, and leaves the
+        model as it was.
+    """
+
+    def __init__(
+        self, run: RunFolder, every: int, measure: Callable[[Module, Array, Array, float], Layers]
+    ) -> None:
+        self.every = every
+        self.measure = measure
+        self.records_path = run.path / GRADIENTS
+        self.map_path = run.path / GRADIENT_MAP
+
+    def begin(self, step: int) -> None:
+        """Forget recordings of step `step` and later, which a run that was interrupted may have left."""
+        if self.records_path.exists():
+            kept = [record for record in self.read() if record["step"] < step]
+            write_whole(self.records_path, "".join(json.dumps(record) + "\n" for record in kept))
+
+    def before_step(
+        self, take_step: TrainingStep, images: Array, labels: Array, epoch: int, step_of_epoch: int
+    ) -> None:
+        """Record the gradients of the step that is about to be taken, if it is time."""
+        state = take_step.state
+        if state.step % self.every:
+            return
+        take_step.seed_dropouts(epoch, step_of_epoch)  # and again by the step itself
+        layers = self.measure(take_step.model, images, labels, state.config.aux_weight)
+        record = {"step": state.step, "epoch": epoch + 1, "layers": layers}
+        with open(self.records_path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def draw(self, title: str) -> None:
+        """Draw everything recorded so far."""
+        if self.records_path.exists() and (records := self.read()):
+            draw_gradient_map(records, self.map_path, title)
+
+    def read(self) -> list[dict[str, Any]]:
+        """Read the recordings; a last line that a crash cut short is left out."""
+        records = []
+        for line in self.records_path.read_text(encoding="utf-8").split("\n")[:-1]:
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                raise CheckpointError(
+                    f"{self.records_path}: damaged: line {len(records) + 1} is not JSON"
+                ) from None
+        return records
