@@ -20,7 +20,7 @@ SOURCE := setup.cfg pyproject.toml LICENSE $(wildcard README.md) \
 PEER_dezero     := 'dezero == 0.0.13' 'numpy < 2' matplotlib Pillow
 PEER_tensorflow := 'tensorflow-cpu == 2.21.0'
 
-.PHONY: help train test lint style types parity bench gpu-check gpu-accuracy wheel-test clean
+.PHONY: help train test lint style types parity browser bench gpu-check gpu-accuracy wheel-test clean
 
 help:  ## show this list
 	@echo 'minicnn: GoogLeNet from scratch in NumPy. Needs Python 3.11 or later; the rest is installed into $(VENV).'
@@ -50,6 +50,9 @@ types: $(VENV)/installed-lint $(WHEEL)  ## check types of the installed package
 
 parity: $(VENV)/installed-test $(VENV)/installed-parity  ## compare with PyTorch and the ONNX operator vectors
 	$(BIN)/pytest -m parity $(ARGS)
+
+browser: $(VENV)/installed-test $(VENV)/installed-browser  ## drive the page of minicnn explore in Chromium
+	$(BIN)/pytest -m browser tests/browser $(ARGS)
 
 bench: $(VENV)/installed-parity  ## time against PyTorch and DeZero, see benchmarks/README.md; about ten minutes
 	@$(MAKE) -s --no-print-directory $(VENV)/peers/dezero/installed \
@@ -88,7 +91,7 @@ $(VENV)/installed: setup.cfg pyproject.toml | $(VENV)/created
 	@$(PIP) install --editable .
 	@touch $@
 
-# installed-test, installed-lint, installed-parity: minicnn with the extra of that name
+# installed-test, installed-lint, installed-parity, installed-browser: minicnn with the extra of that name
 $(VENV)/installed-%: setup.cfg pyproject.toml | $(VENV)/created
 	@echo 'Installing minicnn with the extra "$*" into $(VENV), which takes a moment'
 	@$(PIP) install --editable '.[$*]'

@@ -1,4 +1,4 @@
-"""The `minicnn` command: train, eval, predict, summary, gradcheck."""
+"""The `minicnn` command; its parts are listed in parser.py."""
 
 from __future__ import annotations
 

@@ -6,13 +6,21 @@ import argparse
 import importlib.metadata
 from typing import NoReturn
 
+from minicnn.cli.cost import EXAMPLES as COST_EXAMPLES
+from minicnn.cli.cost import add_cost_flags
 from minicnn.cli.doctor import doctor_command
 from minicnn.cli.evaluate import evaluate_command
-from minicnn.cli.inspection import gradcheck_command, summary_command
+from minicnn.cli.explore import EXAMPLES as EXPLORE_EXAMPLES
+from minicnn.cli.explore import add_explore_flags, explore_command
+from minicnn.cli.flow import add_flow_flags, flow_command
+from minicnn.cli.inspection import gradcheck_command
+from minicnn.cli.look import LAYER, look_command
 from minicnn.cli.predict import predict_command
+from minicnn.cli.summary import EXAMPLES as SUMMARY_EXAMPLES
+from minicnn.cli.summary import add_summary_flags, summary_command
 from minicnn.cli.train import train_command
 from minicnn.cli.train_flags import add_train_flags
-from minicnn.cli.values import model_name, positive_number, positive_whole_number
+from minicnn.cli.values import model_name, positive_whole_number
 from minicnn.training.config import DATA, MODELS
 
 TRAIN_EXAMPLES = """\
@@ -24,6 +32,7 @@ examples:
   minicnn train --recipe caffe --epochs 20          a named recipe, one setting changed
   minicnn train --resume runs/googlenet-cifar-shapes-1
   minicnn train --epochs 1 --profile                where the time of a training step goes
+  minicnn train --watch-gradients                   which head each layer's gradient comes from, over time
   minicnn train --overfit-one-batch                 when something does not learn: try this first
 """
 EVAL_EXAMPLES = """\
@@ -36,10 +45,18 @@ PREDICT_EXAMPLES = """\
 examples:
   minicnn predict runs/googlenet-cifar-cifar10-1 cat.jpg dog.png
 """
-SUMMARY_EXAMPLES = """\
+LOOK_EXAMPLES = """\
 examples:
-  minicnn summary googlenet
-  minicnn summary googlenet-cifar --width 0.25 --input-size 48
+  minicnn look runs/googlenet-cifar-cifar10-1 cat.jpg
+  minicnn look runs/googlenet-cifar-cifar10-1 cat.jpg --class dog --layer inception4e --out cat-as-dog
+"""
+FLOW_EXAMPLES = """\
+examples:
+  minicnn flow                                    googlenet-cifar at initialisation, on the embedded shapes
+  minicnn flow runs/googlenet-cifar-cifar10-1 --png flow.png
+  minicnn flow googlenet --layers "inception4?"
+  minicnn flow --activation sigmoid --format csv
+  minicnn flow --experiment injection             what the auxiliary heads are for; some minutes
 """
 GRADCHECK_EXAMPLES = """\
 examples:
@@ -104,21 +121,41 @@ def build_parser() -> argparse.ArgumentParser:
     add_machine_flags(predict)
     predict.set_defaults(command=predict_command)
 
+    look = add("look", "draw what a trained network looks at in an image", LOOK_EXAMPLES)
+    look.add_argument("checkpoint", metavar="CHECKPOINT_OR_RUN", help="checkpoint file or folder of a run")
+    look.add_argument("image", metavar="IMAGE", help="image file")
+    look.add_argument(
+        "--class", metavar="NAME", dest="class_name",
+        help="the class to explain (default: the one the network predicts)",
+    )  # fmt: skip
+    look.add_argument(
+        "--layer", metavar="MODULE", default=LAYER,
+        help=f"the module whose maps Grad-CAM shows, see minicnn summary (default: {LAYER})",
+    )  # fmt: skip
+    look.add_argument(
+        "--out", metavar="FOLDER",
+        help="folder for the pictures; replaces those in it (default: look/ and the image's name)",
+    )  # fmt: skip
+    add_machine_flags(look)
+    look.set_defaults(command=look_command)
+
     summary = add(
         "summary", "list a network's layers with shapes, parameters and operations", SUMMARY_EXAMPLES
     )
-    summary.add_argument("model", metavar="MODEL", type=model_name, choices=MODELS, help=" or ".join(MODELS))
-    summary.add_argument(
-        "--input-size", metavar="H", type=positive_whole_number,
-        help="height and width of the image (default: the network's own)",
-    )  # fmt: skip
-    summary.add_argument(
-        "--width",
-        metavar="W",
-        type=positive_number,
-        help="scale of googlenet-cifar's channel counts (default: 1)",
-    )
+    add_summary_flags(summary)
     summary.set_defaults(command=summary_command)
+
+    add_cost_flags(add("cost", "say what a design costs, against what it replaces", COST_EXAMPLES))
+
+    flow = add(
+        "flow", "show how large the gradient of each layer is, and which head it comes from", FLOW_EXAMPLES
+    )
+    add_flow_flags(flow)
+    flow.set_defaults(command=flow_command)
+
+    explore = add("explore", "write a page on which one steps backward through a network", EXPLORE_EXAMPLES)
+    add_explore_flags(explore)
+    explore.set_defaults(command=explore_command)
 
     gradcheck = add("gradcheck", "compare hand-written gradients with numerical ones", GRADCHECK_EXAMPLES)
     what = gradcheck.add_mutually_exclusive_group()

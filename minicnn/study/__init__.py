@@ -7,7 +7,67 @@ Everything is computed from the graph that a real forward pass leaves behind, ne
 description of the network.
 """
 
+from minicnn.study.attribution import attribute_gradients
+from minicnn.study.certificate import Certificate, compare_with_paper
+from minicnn.study.certificate_rows import Entry, Reading
+from minicnn.study.explorer import explore
+from minicnn.study.flow import GradientFlow, gradient_flow
+from minicnn.study.flow_row import FlowRow
+from minicnn.study.injection import Injection, Measurement
 from minicnn.study.layer_rows import LayerRow
+from minicnn.study.lecture_cases import lecture_cases
+from minicnn.study.looking import (
+    Look,
+    draw_look,
+    filter_grid,
+    first_filters,
+    grad_cam,
+    input_gradient,
+    saliency,
+)
+from minicnn.study.network_costs import compare_networks
+from minicnn.study.stages import StageRow
 from minicnn.study.summary import Summary, summarize
+from minicnn.study.worked_costs import (
+    Design,
+    WorkedCost,
+    classifier_cost,
+    convolution_cost,
+    module_cost,
+    pooling_cost,
+    stack_cost,
+)
 
-__all__ = ["LayerRow", "Summary", "summarize"]
+__all__ = [
+    "explore",
+    "attribute_gradients",
+    "gradient_flow",
+    "GradientFlow",
+    "FlowRow",
+    "Injection",
+    "Measurement",
+    "LayerRow",
+    "StageRow",
+    "Summary",
+    "summarize",
+    "Certificate",
+    "Entry",
+    "Reading",
+    "compare_with_paper",
+    "Design",
+    "WorkedCost",
+    "classifier_cost",
+    "compare_networks",
+    "convolution_cost",
+    "lecture_cases",
+    "module_cost",
+    "pooling_cost",
+    "stack_cost",
+    "Look",
+    "draw_look",
+    "filter_grid",
+    "first_filters",
+    "grad_cam",
+    "input_gradient",
+    "saliency",
+]

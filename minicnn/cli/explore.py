@@ -1,0 +1,197 @@
+"""`minicnn explore`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from minicnn import data, models, nn, study
+from minicnn.cli.networks import INPUT_SIZE, load_network
+from minicnn.cli.values import model_name, positive_number, positive_whole_number, whole_number
+from minicnn.errors import UsageError
+from minicnn.parallel import set_num_threads
+from minicnn.random import Stream, counter_generator
+from minicnn.tensor import Tensor, composed
+from minicnn.training import Config, load_images
+from minicnn.training.config import MODELS
+
+# An untrained network looks at the embedded data set.
+SHAPES = 500
+
+AUX_WEIGHT = 0.3
+SEED = 0  # of the weights of an untrained network, and of what dropout drops
+
+EXAMPLES = """\
+examples:
+  minicnn explore                                  googlenet-cifar, untrained, on an embedded image
+  minicnn explore runs/googlenet-cifar-cifar10-1 --index 7
+  minicnn explore runs/googlenet-cifar-cifar10-1 --image cat.jpg --module inception4a
+  minicnn explore googlenet-cifar --width 0.25 --out small.html
+"""
+
+
+class Subject(NamedTuple):
+    """A network with an image to look at."""
+
+    network: nn.Module
+    title: str
+    aux_weight: float
+    class_names: tuple[str, ...]
+    image: np.ndarray  # (1, H, W, 3), normalised
+    image_title: str
+    label: int | None
+
+
+def add_explore_flags(parser: argparse.ArgumentParser) -> None:
+    """Add everything that `minicnn explore` understands."""
+    parser.add_argument(
+        "subject", metavar="RUN|MODEL", nargs="?", default="googlenet-cifar",
+        help=f"folder of a run, checkpoint file, or {' or '.join(MODELS)}, untrained "
+        "(default: googlenet-cifar)",
+    )  # fmt: skip
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--image", metavar="FILE", help="an image of your own; its loss is that of --label")
+    what.add_argument(
+        "--index", metavar="N", type=whole_number,
+        help="which test image of the run's data set; untrained: which embedded image (default: 0)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--label", metavar="NAME",
+        help="the class that the loss asks for (default: the true one; with --image the predicted one)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--module", metavar="NAME", help="begin where the walk enters this module, e.g. inception4a"
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", default="explore.html", help="the page to write (default: explore.html)"
+    )
+    parser.add_argument(
+        "--width", metavar="W", type=positive_number,
+        help="scale of an untrained googlenet-cifar's channel counts (default: 1)",
+    )  # fmt: skip
+    parser.add_argument("--data-dir", metavar="DIR", help="folder of the data (default: the run's)")
+    parser.add_argument(
+        "--threads", metavar="N", type=positive_whole_number,
+        help="threads to use; results do not depend on it (default: the cores this process may use)",
+    )  # fmt: skip
+
+
+def explore_command(options: argparse.Namespace) -> int:
+    """Write a page on which one steps backward through a network; returns the exit status."""
+    if options.threads is not None:
+        set_num_threads(options.threads)
+    _check_output(options.out)
+    subject = _trained(options) if model_name(options.subject) not in MODELS else _untrained(options)
+    network, names = subject.network, subject.class_names
+    _check_module(network, options.module)
+
+    network.train()
+    for place, dropout in enumerate(m for _, m in network.named_modules() if isinstance(m, nn.Dropout)):
+        dropout.rng = counter_generator(SEED, Stream.DROPOUT, place=place)
+    image = Tensor(subject.image, requires_grad=True)  # so that the walk goes on to the pixels
+    with composed():
+        out = network(image)
+        predicted = int(out.logits.numpy()[0].argmax())
+        label = _label(options.label, names, predicted if subject.label is None else subject.label)
+        loss = models.total_loss(out, np.array([label]), subject.aux_weight)
+    file = study.explore(
+        loss,
+        options.out,
+        title=f"Backprop through {subject.title}",
+        subtitle=f"{subject.image_title}; the loss asks for '{names[label]}', the network says "
+        f"'{names[predicted]}'; training mode, with dropout",
+        module=options.module,
+    )
+    print(f"wrote {file} ({file.stat().st_size / 1e6:.1f} MB): open it in a browser, press ? for help")
+    return 0
+
+
+def _trained(options: argparse.Namespace) -> Subject:
+    if options.width is not None:
+        raise UsageError("--width: a trained network has the width it was trained with")
+    if not Path(options.subject).exists():
+        raise UsageError(
+            f"{options.subject}: expected the folder of a run, a checkpoint, or one of {', '.join(MODELS)}; "
+            "there is no such file"
+        )
+    network, checkpoint, file = load_network(options.subject)
+    config, facts = checkpoint.config, checkpoint.data
+    size = INPUT_SIZE[config.model]
+    if options.image is not None:
+        pixels, label, title = data.read_image(options.image, size), None, Path(options.image).name
+    else:
+        if options.data_dir is not None:
+            config = Config.from_json(
+                {**config.to_json(), "data_dir": str(Path(options.data_dir).absolute())}, str(file)
+            )
+        images, labels = load_images(config, size, facts.normalisation).test
+        index = _index(options.index, len(images), f"test images of {config.data}")
+        pixels, label = _enlarged(images[index], size), int(labels[index])
+        title = f"test image {index} of {config.data}"
+    trained = f"{config.model}, trained for {checkpoint.epoch} epoch{'s' * (checkpoint.epoch != 1)}"
+    image = facts.normalisation.apply(pixels[None])
+    return Subject(network, trained, config.aux_weight, facts.class_names, image, title, label)
+
+
+def _untrained(options: argparse.Namespace) -> Subject:
+    model = model_name(options.subject)
+    if model == "googlenet" and options.width is not None:
+        raise UsageError("--width: only googlenet-cifar can be scaled; googlenet is as published")
+    if options.data_dir is not None:
+        raise UsageError("--data-dir: only a trained network has a data set; use --image for a picture")
+    names = data.SHAPE_CLASS_NAMES
+    rng = counter_generator(SEED, Stream.INITIALISATION)
+    if model == "googlenet":
+        network = models.googlenet(len(names), rng=rng)
+    else:
+        network = models.googlenet_cifar(len(names), options.width or 1.0, rng=rng)
+    images, labels = data.load_shapes(SHAPES, seed=0)
+    normalisation = data.Normalisation.from_images(images)
+    size = INPUT_SIZE[model]
+    if options.image is not None:
+        pixels, label, title = data.read_image(options.image, size), None, Path(options.image).name
+    else:
+        index = _index(options.index, len(images), "embedded images")
+        pixels, label, title = _enlarged(images[index], size), int(labels[index]), f"embedded image {index}"
+    image = normalisation.apply(pixels[None])
+    return Subject(network, f"{model}, untrained", AUX_WEIGHT, names, image, title, label)
+
+
+def _index(index: int | None, count: int, what: str) -> int:
+    index = 0 if index is None else index
+    if not 0 <= index < count:
+        raise UsageError(f"--index: there are {count:,} {what}: expected 0 to {count - 1}, got {index}")
+    return index
+
+
+def _label(name: str | None, names: tuple[str, ...], otherwise: int) -> int:
+    if name is None:
+        return otherwise
+    if name not in names:
+        raise UsageError(f"--label: expected one of {', '.join(names)}, got '{name}'")
+    return names.index(name)
+
+
+def _check_module(network: nn.Module, name: str | None) -> None:
+    known = [child for child, _ in network.children()]
+    if name is not None and name not in known:
+        raise UsageError(f"--module: expected one of {', '.join(known)}; got '{name}'")
+
+
+def _check_output(path: str) -> None:
+    """Say that a page cannot be written before the time is spent on making it."""
+    file = Path(path)
+    if file.is_dir():
+        raise UsageError(f"--out: expected a file to write, got the folder {file}")
+    if not file.absolute().parent.is_dir():
+        raise UsageError(f"--out: there is no folder {file.parent}")
+
+
+def _enlarged(image: np.ndarray, size: int) -> np.ndarray:
+    if image.shape[0] == size:
+        return image
+    larger = data.resize_bilinear(image[None].astype(np.float32), size)[0]
+    return larger.round().clip(0, 255).astype(np.uint8)
