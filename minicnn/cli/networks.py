@@ -1,9 +1,11 @@
-"""Networks by name: the one place where settings meet `minicnn.models`."""
+"""The network of a run: made from its settings, or read from its checkpoint."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from minicnn import models
 from minicnn.backend import use_device
@@ -69,5 +71,10 @@ def load_network(path: str, device: str = "cpu") -> tuple[Module, Checkpoint, Pa
         network.load_state_dict(weights)
     except MinicnnError as error:
         raise CheckpointError(f"{file}: its weights do not fit its own settings: {error}") from None
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise CheckpointError(
+                f"{file}: {name} holds numbers that are not finite: nothing follows from it"
+            )
     network.eval().to(device)
     return network, checkpoint, file

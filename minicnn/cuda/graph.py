@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.backend import Array, array_module
+from minicnn.errors import DeviceError, MinicnnError
 
 BLOCK = 512  # bytes, of which CuPy makes its blocks
 WARM_UPS = 2  # runs before the recording: kernels are compiled, optimizers make their arrays
@@ -114,7 +115,8 @@ class RecordedFunction:
     def __call__(self, **inputs: Array) -> tuple[Array, ...]:
         """Run the function, or replay it if it was recorded for inputs of these shapes and dtypes.
 
-        The arrays returned by a replay are overwritten by the next one.
+        The arrays returned by a replay are overwritten by the next one. DeviceError tells of a function that
+        cannot be recorded, because it reads from the GPU or uses something that does.
         """
         cupy = sys.modules["cupy"]
         before = cupy.cuda.get_current_stream()
@@ -155,10 +157,14 @@ class RecordedFunction:
                 self.stream.begin_capture()
                 try:
                     self._outputs = self.function(**self._inputs)
-                except BaseException:
+                except BaseException as error:
                     with suppress(Exception):  # the recording is spoilt; what spoilt it is what matters
                         self.stream.end_capture()
-                    raise
+                    if not isinstance(error, Exception) or isinstance(error, (MinicnnError, MemoryError)):
+                        raise
+                    raise DeviceError(
+                        f"a function on a GPU cannot be recorded as a graph: {type(error).__name__}: {error}"
+                    ) from error
                 graph = self.stream.end_capture()
             uploads = _state.uploads
             self._kept = [*_state.kept, *uploads]

@@ -13,6 +13,7 @@ the poolings. The graph is that of `composed()`, in which every op of the networ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -64,7 +65,7 @@ def attribute_gradients(
     Raises
     ------
     UsageError
-        If the model returns something else, or no graph can be recorded.
+        If the model returns something else, no graph can be recorded, or the weight is no finite number.
 
     Examples
     --------
@@ -78,6 +79,10 @@ def attribute_gradients(
     >>> [bool(part.any()) for part in parts["inception4b.conv1x1.weight"].values()]  # above the first head
     [True, False, True]
     """
+    if not isinstance(model, Module):
+        raise UsageError(f"attribute_gradients: model: expected a Module, got {type(model).__name__}")
+    if not (isinstance(aux_weight, (int, float)) and math.isfinite(aux_weight)):
+        raise UsageError(f"attribute_gradients: aux_weight: expected a finite number, got {aux_weight!r}")
     recorder = _Recorder(model)
     images = Tensor(x.data if isinstance(x, Tensor) else x, requires_grad=activations)
     with _training_mode(model), composed(), observed_by(recorder):
@@ -99,7 +104,8 @@ def attribute_gradients(
         )
     wanted = recorder.outputs if activations else dict(model.named_parameters())
     for tensor in wanted.values():
-        tensor.retains_grad = tensor.requires_grad
+        if tensor.creator is not None:  # a leaf receives its gradient anyway
+            tensor.retains_grad = True
 
     parts: dict[str, Parts] = {name: {} for name in wanted}
     with _grads_set_aside(recorder.leaves):

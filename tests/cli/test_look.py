@@ -161,3 +161,16 @@ def test_help(capsys):
         main(["look", "--help"])
     assert stop.value.code == 0
     assert "examples:\n  minicnn look" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["look {} {}", "predict {} {}", "flow {}", "explore {}"])
+def test_weights_that_are_not_finite_are_refused(run, image, tmp_path, command, capsys):
+    """Every command that reads a network would go on to explain or plot NaN."""
+    checkpoint = load_network(run)[1]
+    checkpoint.weights["conv2.weight"][0, 0, 0, 0] = np.nan
+    (tmp_path / "run").mkdir()
+    save_checkpoint(checkpoint, tmp_path / "run" / CHECKPOINT)
+    assert main(command.format(tmp_path / "run", image).split()) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "conv2.weight holds numbers that are not finite" in error

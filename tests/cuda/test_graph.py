@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicnn import Tensor
+from minicnn import DeviceError, Tensor
 from minicnn import functional as F
 from minicnn.backend import array_module, to_device, to_numpy
 from minicnn.cuda.graph import RecordedFunction, is_recording, keep, upload
@@ -145,7 +145,7 @@ def test_reading_from_the_gpu_while_recording_is_an_error_and_recording_is_over(
     recorded = RecordedFunction(function, lambda: None)
     for _ in range(2):
         recorded(x=np.ones(2, np.float32))
-    with pytest.raises(Exception, match="StreamCapture"):
+    with pytest.raises(DeviceError, match=r"cannot be recorded as a graph: .*StreamCapture"):
         recorded(x=np.ones(2, np.float32))
     assert not is_recording()
     xp = array_module(to_device(np.ones(1), stand_in))

@@ -263,3 +263,21 @@ def test_no_graph():
     model, (x, labels) = network(), batch()
     with no_grad(), pytest.raises(UsageError, match="no graph was recorded"):
         study.attribute_gradients(model, x, labels)
+
+
+@pytest.mark.parametrize("weight", [None, float("nan"), "a"])
+def test_the_weight_of_the_heads_is_a_number(weight):
+    model, (x, labels) = network(), batch()
+    with pytest.raises(UsageError, match=r"^attribute_gradients: aux_weight: expected a finite number, got"):
+        study.attribute_gradients(model, x, labels, aux_weight=weight)
+
+
+def test_a_model_is_a_module():
+    with pytest.raises(UsageError, match=r"^attribute_gradients: model: expected a Module, got int$"):
+        study.attribute_gradients(3, np.zeros((1, 3), np.float32), np.array([0]))
+
+
+def test_parameters_are_not_asked_to_retain_anything():
+    model, (x, labels) = network(), batch()
+    study.attribute_gradients(model, x, labels)
+    assert not any(p.retains_grad for p in model.parameters())
