@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn import data, models, nn, study
+from minicnn.cli.checks import check_output_file, is_untrained_model
+from minicnn.cli.measured_batch import seed_dropouts
 from minicnn.cli.networks import INPUT_SIZE, load_network
 from minicnn.cli.values import model_name, positive_number, positive_whole_number, whole_number
 from minicnn.errors import UsageError
@@ -83,14 +85,13 @@ def explore_command(options: argparse.Namespace) -> int:
     """Write a page on which one steps backward through a network; returns the exit status."""
     if options.threads is not None:
         set_num_threads(options.threads)
-    _check_output(options.out)
-    subject = _trained(options) if model_name(options.subject) not in MODELS else _untrained(options)
+    check_output_file("--out", options.out)
+    subject = _untrained(options) if is_untrained_model(options.subject) else _trained(options)
     network, names = subject.network, subject.class_names
     _check_module(network, options.module)
 
     network.train()
-    for place, dropout in enumerate(m for _, m in network.named_modules() if isinstance(m, nn.Dropout)):
-        dropout.rng = counter_generator(SEED, Stream.DROPOUT, place=place)
+    seed_dropouts(network, SEED)
     image = Tensor(subject.image, requires_grad=True)  # so that the walk goes on to the pixels
     with composed():
         out = network(image)
@@ -121,6 +122,8 @@ def _trained(options: argparse.Namespace) -> Subject:
     config, facts = checkpoint.config, checkpoint.data
     size = INPUT_SIZE[config.model]
     if options.image is not None:
+        if options.data_dir is not None:
+            raise UsageError("--data-dir: with --image no data set is read")
         pixels, label, title = data.read_image(options.image, size), None, Path(options.image).name
     else:
         if options.data_dir is not None:
@@ -179,15 +182,6 @@ def _check_module(network: nn.Module, name: str | None) -> None:
     known = [child for child, _ in network.children()]
     if name is not None and name not in known:
         raise UsageError(f"--module: expected one of {', '.join(known)}; got '{name}'")
-
-
-def _check_output(path: str) -> None:
-    """Say that a page cannot be written before the time is spent on making it."""
-    file = Path(path)
-    if file.is_dir():
-        raise UsageError(f"--out: expected a file to write, got the folder {file}")
-    if not file.absolute().parent.is_dir():
-        raise UsageError(f"--out: there is no folder {file.parent}")
 
 
 def _enlarged(image: np.ndarray, size: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from minicnn.cli.checks import check_output_file, is_untrained_model
 from minicnn.cli.injection import injection_command
 from minicnn.cli.measured_batch import choose_batch, seed_dropouts
 from minicnn.cli.networks import INPUT_SIZE, build_network, load_network
@@ -41,7 +42,7 @@ def add_flow_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", metavar="DIR", help="folder of the data (default: the run's)")
     parser.add_argument(
         "--index", metavar="N", type=whole_number,
-        help="begin with training image N, from 0 (default: a batch drawn at random, as in training)",
+        help="begin with test image N, from 0 (default: training images drawn at random, as in training)",
     )  # fmt: skip
     parser.add_argument(
         "--batch-size", metavar="B", type=positive_whole_number,
@@ -49,7 +50,7 @@ def add_flow_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--width", metavar="W", type=positive_number,
-        help="of a MODEL: scale of googlenet-cifar's channel counts (default: 0.25; 0.125 in an experiment)",
+        help="of a MODEL: scale of googlenet-cifar's channel counts (default: 1; 0.125 in an experiment)",
     )  # fmt: skip
     parser.add_argument(
         "--activation", choices=ACTIVATIONS,
@@ -61,7 +62,7 @@ def add_flow_flags(parser: argparse.ArgumentParser) -> None:
         help="decides a MODEL's weights, the dropouts and the batch (default: 0)",
     )  # fmt: skip
     parser.add_argument("--format", choices=FORMATS, default="table", help="what is printed (default: table)")
-    parser.add_argument("--png", metavar="FILE", help="draw a picture into this file, too")
+    parser.add_argument("--png", metavar="FILE", help="draw a picture into this .png file, too")
     parser.add_argument(
         "--layers", metavar="PATTERN",
         help="print only these layers: inception4a, '*.conv3x3', 'aux?.fc1'",
@@ -92,8 +93,8 @@ def flow_command(options: argparse.Namespace) -> int:
 
     if options.threads is not None:
         set_num_threads(options.threads)
-    if options.png is not None and not Path(options.png).absolute().parent.is_dir():
-        raise UsageError(f"--png: there is no folder {Path(options.png).absolute().parent}")
+    if options.png is not None:
+        check_output_file("--png", options.png, ".png")
     if options.experiment is not None:
         return injection_command(options)
     for name in ("epochs", "seeds"):
@@ -121,14 +122,14 @@ def flow_command(options: argparse.Namespace) -> int:
 
 def _network_and_images(options: argparse.Namespace) -> tuple[Module, Config, Images, str]:
     """Find the network, its settings, the images and a title."""
-    name = model_name(options.what)
-    if name in MODELS and not Path(options.what).exists():
+    if is_untrained_model(options.what):
+        name = model_name(options.what)
         asked = {
             key: getattr(options, key)
             for key in ("data", "data_dir", "width", "activation", "seed")
             if getattr(options, key) is not None
         }
-        config = resolve_config({"model": name, **asked})
+        config = resolve_config({"model": name, "width": 1.0, **asked})
         images = load_images(config, INPUT_SIZE[name])
         title = f"{describe(config)}, {config.activation}, at initialisation"
         return build_network(config, len(images.facts.class_names)), config, images, title
@@ -153,4 +154,11 @@ def _network_and_images(options: argparse.Namespace) -> tuple[Module, Config, Im
         raise DataError(
             f"--data: expected images of the {known_classes} classes the network knows, got {classes}"
         )
+    pairs = zip(checkpoint.data.class_names, images.facts.class_names, strict=True)
+    for number, (known, found) in enumerate(pairs):
+        if known != found:
+            raise DataError(
+                f"--data: expected images of the classes the network knows, got those of {config.data}: "
+                f"class {number} is '{known}' for the network and '{found}' there"
+            )
     return network, config, images, f"{describe(config)}, after epoch {checkpoint.epoch} of training"

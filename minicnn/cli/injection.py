@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minicnn.cli.checks import check_output_file
 from minicnn.cli.measured_batch import choose_batch, seed_dropouts
 from minicnn.cli.networks import INPUT_SIZE, build_network
 from minicnn.cli.train import resolve_config
@@ -42,6 +43,8 @@ def injection_command(options: argparse.Namespace) -> int:
     saturating = options.activation or "sigmoid"
     picture = Path(options.png or "injection.png")
     numbers = picture.with_suffix(".json")
+    for file in (picture, numbers):
+        check_output_file("--png", file)
     start = time.perf_counter()
     measurements: list[Measurement] = []
     size = INPUT_SIZE[MODELS[0]]

@@ -14,7 +14,7 @@ from minicnn.training import Images
 def choose_batch(
     images: Images, batch_size: int, size: int, seed: int, index: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Take training images, unchanged: from one on, or the first batch of a training with this seed.
+    """Take images, unchanged: test images from one on, or the first batch of a training with this seed.
 
     Parameters
     ----------
@@ -26,14 +26,14 @@ def choose_batch(
     seed : int
         Decides which, without an index.
     index : int, default=None
-        The first one.
+        The first test image.
 
     Returns
     -------
     x : float32 array of shape (B, size, size, 3)
     labels : int64 array of shape (B,)
     """
-    pixels, labels = images.train
+    pixels, labels = images.train if index is None else images.test
     if index is None:
         chosen = counter_generator(seed, Stream.ORDER, 0).permutation(len(pixels))[:batch_size]
     elif 0 <= index < len(pixels):

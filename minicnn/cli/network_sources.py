@@ -78,7 +78,10 @@ def default_input(network: Module, size: int | None) -> tuple[int, ...]:
     size : int or None
         Height and width, if the user has given them.
     """
-    H, W, C = getattr(network, "input_size", (DEFAULT_SIZE, DEFAULT_SIZE, None))
+    own = getattr(network, "input_size", (DEFAULT_SIZE, DEFAULT_SIZE, None))
+    if not isinstance(own, tuple | list) or len(own) != 3:
+        raise UsageError(f"{type(network).__name__}.input_size: expected (H, W, C), got {own!r}")
+    H, W, C = own
     layers = [layer for _, layer in network.named_modules() if isinstance(layer, Conv2d | Linear)]
     if C is None and layers:
         first = layers[0]
@@ -101,7 +104,7 @@ def _users_network(text: str) -> Module:
         try:
             made = made()
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-            raise UsageError(f"{text}: calling it failed: {_in_words(error)}") from None
+            raise UsageError(f"{text}: calling it failed: {in_words(error)}") from None
     if not isinstance(made, Module):
         raise UsageError(f"{text}: expected it to return a minicnn Module, got {type(made).__name__}")
     return made
@@ -123,10 +126,11 @@ def _imported(source: str) -> ModuleType:
         spec.loader.exec_module(module)
         return module
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything
-        raise UsageError(f"{source or repr(source)}: cannot be imported: {_in_words(error)}") from None
+        raise UsageError(f"{source or repr(source)}: cannot be imported: {in_words(error)}") from None
     finally:
         sys.path.remove(folder)
 
 
-def _in_words(error: Exception) -> str:
+def in_words(error: Exception) -> str:
+    """Give an exception of the user's code as its type and its words."""
     return f"{type(error).__name__}: {error}"

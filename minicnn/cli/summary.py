@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import math
+import sys
+from typing import TYPE_CHECKING
 
-from minicnn.cli.network_sources import default_input, named_networks, network_source, sizes
+from minicnn.cli.network_sources import default_input, in_words, named_networks, network_source, sizes
 from minicnn.cli.values import positive_number, positive_whole_number
-from minicnn.errors import ShapeError, UsageError
+from minicnn.errors import MinicnnError, ShapeError, UsageError
+from minicnn.nn import Module
+
+if TYPE_CHECKING:
+    from minicnn.study import Summary
+
+BYTES_OF_A_NUMBER = 4
 
 EXAMPLES = """\
 examples:
@@ -71,13 +80,7 @@ def summary_command(options: argparse.Namespace) -> int:
         raise UsageError("--details: does not go together with --compare")
     network = options.model.make(options.width)
     shape = options.input_shape or default_input(network, options.input_size)
-    try:
-        summary = study.summarize(network, (options.batch_size, *shape))
-    except ShapeError as error:
-        if options.input_shape or options.model.is_named:
-            raise
-        size = "x".join(map(str, shape))
-        raise UsageError(f"{error}; the input was {size}, --input-shape takes another") from None
+    summary = _summarize(network, shape, options)
     if options.compare:
         certificate = study.compare_with_paper(summary)
         print({
@@ -92,3 +95,27 @@ def summary_command(options: argparse.Namespace) -> int:
         write = {"table": summary.table, "markdown": summary.to_markdown, "csv": summary.to_csv}
         print(write[options.format](options.details))
     return 0
+
+
+def _summarize(network: Module, shape: tuple[int, ...], options: argparse.Namespace) -> Summary:
+    """Summarize; what goes wrong in a network of the user's becomes one line."""
+    from minicnn import study
+
+    name, size = options.model.name, "x".join(map(str, shape))
+    if math.prod(shape) * options.batch_size * BYTES_OF_A_NUMBER > sys.maxsize:
+        raise UsageError(f"{options.batch_size} inputs of {size} are more than any memory can hold")
+    try:
+        summary = study.summarize(network, (options.batch_size, *shape))
+    except ShapeError as error:
+        if options.input_shape or options.model.is_named:
+            raise
+        raise UsageError(f"{error}; the input was {size}, --input-shape takes another") from None
+    except (MinicnnError, MemoryError):
+        raise
+    except Exception as error:
+        if options.model.is_named:
+            raise
+        raise UsageError(f"{name}: its forward failed: {in_words(error)}") from None
+    if not summary.rows:
+        raise UsageError(f"{name}: its forward ran no op of minicnn: there is nothing to list")
+    return summary

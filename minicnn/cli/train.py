@@ -31,6 +31,7 @@ from minicnn.training import (
     train,
 )
 from minicnn.training.config import CHANGEABLE_ON_RESUME, flag
+from minicnn.training.gradient_watch import is_watched, last_interval
 from minicnn.training.overfit import GENTLE_RATE
 from minicnn.training.run_folder import refuse_existing_run
 
@@ -104,6 +105,10 @@ def _resume(folder: str, given: dict[str, Any], profile: bool, watch_every: int 
         )
         return 0
     config = replace(config, **{name: given[name] for name in CHANGEABLE_ON_RESUME if name in given})
+    if watch_every is None and is_watched(run):
+        watch_every = last_interval(run)
+        if watch_every is None:
+            print("this run was watched; add --watch-gradients to go on")
     _use_machine(config, profile, watch_every)
     images = load_images(config, INPUT_SIZE[config.model])
     if images.facts != facts:

@@ -1,6 +1,7 @@
 """`--watch-gradients`: where each layer's gradient comes from, every so many steps of a run.
 
-    gradients.jsonl   one object a recording: step, epoch, and for each layer norms and gradient over weight
+    gradients.jsonl   one object a recording: step, epoch, the interval, and for each layer norms and gradient
+                      over weight
     gradients.png     the same as a heat map, layer by step
 
 A recording is made just before a step, on its images and with its dropout masks, by a forward pass of its
@@ -46,14 +47,9 @@ class GradientWatch:
     ) -> None:
         self.every = every
         self.measure = measure
+        self.run = run
         self.records_path = run.path / GRADIENTS
         self.map_path = run.path / GRADIENT_MAP
-
-    def begin(self, step: int) -> None:
-        """Forget recordings of step `step` and later, which a run that was interrupted may have left."""
-        if self.records_path.exists():
-            kept = [record for record in self.read() if record["step"] < step]
-            write_whole(self.records_path, "".join(json.dumps(record) + "\n" for record in kept))
 
     def before_step(
         self, take_step: TrainingStep, images: Array, labels: Array, epoch: int, step_of_epoch: int
@@ -64,23 +60,49 @@ class GradientWatch:
             return
         take_step.seed_dropouts(epoch, step_of_epoch)  # and again by the step itself
         layers = self.measure(take_step.model, images, labels, state.config.aux_weight)
-        record = {"step": state.step, "epoch": epoch + 1, "layers": layers}
+        record = {"step": state.step, "epoch": epoch + 1, "every": self.every, "layers": layers}
         with open(self.records_path, "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
     def draw(self, title: str) -> None:
         """Draw everything recorded so far."""
-        if self.records_path.exists() and (records := self.read()):
+        if records := read_recordings(self.run):
             draw_gradient_map(records, self.map_path, title)
 
-    def read(self) -> list[dict[str, Any]]:
-        """Read the recordings; a last line that a crash cut short is left out."""
-        records = []
-        for line in self.records_path.read_text(encoding="utf-8").split("\n")[:-1]:
-            try:
-                records.append(json.loads(line))
-            except ValueError:
-                raise CheckpointError(
-                    f"{self.records_path}: damaged: line {len(records) + 1} is not JSON"
-                ) from None
-        return records
+
+def is_watched(run: RunFolder) -> bool:
+    """Say whether the gradients of a run are, or were, recorded."""
+    return (run.path / GRADIENTS).exists()
+
+
+def read_recordings(run: RunFolder) -> list[dict[str, Any]]:
+    """Read gradients.jsonl, if there is one; a last line that a crash cut short is left out."""
+    path = run.path / GRADIENTS
+    if not path.exists():
+        return []
+    records = []
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            raise CheckpointError(f"{path}: damaged: line {number} is not JSON") from None
+        if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+            raise CheckpointError(f"{path}: damaged: line {number} is no recording")
+        records.append(record)
+    return records
+
+
+def keep_recordings(run: RunFolder, step: int) -> None:
+    """Forget recordings of step `step` and later, which a run that was interrupted may have left."""
+    if is_watched(run):
+        kept = [record for record in read_recordings(run) if record["step"] < step]
+        write_whole(run.path / GRADIENTS, "".join(json.dumps(record) + "\n" for record in kept))
+
+
+def last_interval(run: RunFolder) -> int | None:
+    """Return every how many steps a run was last recorded; None if no recording says so."""
+    records = read_recordings(run)
+    every = records[-1].get("every") if records else None
+    if every is None and len(records) > 1:  # written by an earlier version
+        every = records[-1]["step"] - records[-2]["step"]
+    return every if isinstance(every, int) and every > 0 else None

@@ -19,7 +19,7 @@ from minicnn.nn import Module
 from minicnn.training.config import Config
 from minicnn.training.curves import draw_curves
 from minicnn.training.diagnosis import PlateauWatch
-from minicnn.training.gradient_watch import GradientWatch
+from minicnn.training.gradient_watch import GradientWatch, keep_recordings
 from minicnn.training.memory_advice import batch_that_fits
 from minicnn.training.metrics import HEADS, Figures, add_counts, evaluate
 from minicnn.training.nonfinite import find_first_nonfinite
@@ -84,8 +84,7 @@ def train(
         state.restore(checkpoint)
     rows = run.keep_metrics(state.epoch)
     take_step = TrainingStep(model, state)
-    if gradients:
-        gradients.begin(state.step)
+    keep_recordings(run, state.step)
     watch = PlateauWatch(num_classes, steps_per_epoch)
     progress = Progress(config.epochs, steps_per_epoch * config.batch_size, state.epoch)
     if notice:

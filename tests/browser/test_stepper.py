@@ -299,3 +299,62 @@ def test_a_small_graph(open_page, tmp_path):
     assert values == [*(-0.5, 4.0), *(1.0, 1.0, 2.0, 2.0)]
     assert {page.text(f"[data-box='leaf {leaf}'] .name") for leaf in page.ask("leaves")} == {"x", "w"}
     assert page.complaints() == []
+
+
+def test_a_sum_is_in_view_as_it_happens(page):
+    """The op, the box that receives, and the panel that adds up."""
+    page.press("1", "2", "3")
+    seen = page.ask(
+        """(() => {
+        const rectangle = (element) => element.getBoundingClientRect();
+        const inside = (a, b) => a.left >= b.left - 1 && a.right <= b.right + 1
+          && a.top >= b.top - 1 && a.bottom <= b.bottom + 1;
+        const found = [];
+        steps.forEach((op, step) => {
+          const sums = ops[op].edges.map((e) => edges[e]).filter((e) => e.gradient && e.of > 1);
+          if (!sums.length) return;
+          goTo(step);
+          const view = rectangle(element("graph"));
+          const shown = [boxOfOp(op, state.open), ...sums.map((e) => boxOfTensor(e.tensor, state.open))]
+            .map((id) => inside(rectangle(scene.boxes.get(id).element), view));
+          found.push([...shown, inside(rectangle(document.querySelector(".card.sum")), rectangle(panel))]);
+        });
+        return found;
+        })()"""
+    )
+    assert len(seen) == 4 * 9 + 2
+    assert all(all(shown) for shown in seen)
+
+
+def test_branches_stand_in_the_order_of_the_forward_pass(page):
+    modules = page.ask("groups.map((g) => g.name).filter((name) => name.startsWith('inception'))")
+    assert len(modules) == 9
+    for opened in [[name] for name in modules] + [modules]:
+        page.driver.execute_script("state.open = new Set(arguments[0]); drawGraph(state.open);", opened)
+        for module in opened:
+            columns = page.ask(
+                """['conv1x1', 'conv3x3', 'conv5x5', 'pool_proj'].map((name) => scene.boxes.get('op ' +
+                ops.findIndex((op) => op.op === 'conv2d' && op.path === `${arguments[0]}.${name}`)).x)""",
+                module,
+            )
+            assert columns == sorted(columns)
+            assert len(set(columns)) == 4
+
+
+def test_as_many_ops_as_it_takes(open_page, tmp_path):
+    y = Tensor(np.ones(2), requires_grad=True)
+    for _ in range(1499):
+        y = y + 1.0
+    page = open_page(study.explore(y.sum(), tmp_path / "long.html"))
+    assert page.ask("document.documentElement.dataset.ready") == "yes"
+    assert page.ask("ops.length") == 1500
+    assert page.complaints() == []
+
+
+def test_not_a_number(open_page, tmp_path):
+    x = Tensor(np.array([1.0, 0.0]), requires_grad=True)
+    with np.errstate(all="ignore"):
+        page = open_page(study.explore((x / 0.0).sum(), tmp_path / "nan.html"))
+    page.press("END")
+    assert "inf" in page.text("#panel")
+    assert page.complaints() == []

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from dataclasses import asdict
 
 import numpy as np
@@ -79,13 +80,14 @@ def test_a_network_at_initialisation(capsys):
         printed(capsys, "--width", "0.05", "--index", "5", "--batch-size", "4", "--format", "json")
     )
     images, labels = data.load_shapes(128)
-    train_images, train_labels, _, _ = data.split_validation(images, labels, Config.val_fraction, 0)
-    x = data.Normalisation.from_images(train_images).apply(train_images[5:9])
+    train_images, _, _, _ = data.split_validation(images, labels, Config.val_fraction, 0)
+    test_images, test_labels = data.load_shapes(32, split="test")
+    x = data.Normalisation.from_images(train_images).apply(test_images[5:9])
     model = models.googlenet_cifar(width=0.05, rng=counter_generator(0, Stream.INITIALISATION))
     dropouts = [module for _, module in model.named_modules() if isinstance(module, nn.Dropout)]
     for place, dropout in enumerate(dropouts):
         dropout.rng = counter_generator(0, Stream.DROPOUT, 0, 0, place)
-    assert found == json.loads(json.dumps(study.gradient_flow(model, x, train_labels[5:9]).to_json()))
+    assert found == json.loads(json.dumps(study.gradient_flow(model, x, test_labels[5:9]).to_json()))
 
 
 def test_what_is_printed(capsys):
@@ -133,6 +135,12 @@ def test_errors(run, capsys, tmp_path):
     assert "expected a number from 0 to" in fails(capsys, "flow", *QUICK, "--index", "-1")
     assert "got 'nothing'; there are conv1" in fails(capsys, "flow", *QUICK, "--layers", "nothing")
     assert "there is no folder" in fails(capsys, "flow", "--png", str(tmp_path / "no" / "flow.png"))
+    assert "ends in .png, got flow.xyz" in fails(capsys, "flow", "--png", "flow.xyz")
+    assert "got the folder" in fails(capsys, "flow", "--png", str(tmp_path))
+    assert "ends in .png" in fails(capsys, "flow", "--experiment", "injection", "--png", "inj.json")
+    (tmp_path / "inj.json").mkdir()
+    taken = fails(capsys, "flow", "--experiment", "injection", "--png", str(tmp_path / "inj.png"))
+    assert "got the folder" in taken
     assert fails(capsys, "flow", "--epochs", "2") == "--epochs belongs to --experiment"
     assert "invalid choice" in fails(capsys, "flow", "--experiment", "alchemy")
     experiment = ("flow", "--experiment", "injection")
@@ -149,6 +157,22 @@ def test_a_run_on_data_of_other_classes(run, capsys, tmp_path):
             Image.new("RGB", (32, 32), name).save(tmp_path / name / f"{number}.png")
     message = fails(capsys, "flow", str(run), "--data", "folder", "--data-dir", str(tmp_path))
     assert message == "--data: expected images of the 10 classes the network knows, got 2"
+
+
+def test_a_run_on_as_many_other_classes(run, capsys, tmp_path):
+    for number in range(10):
+        (tmp_path / f"class{number}").mkdir()
+        for image in range(5):
+            Image.new("RGB", (32, 32), "red").save(tmp_path / f"class{number}" / f"{image}.png")
+    message = fails(capsys, "flow", str(run), "--data", "folder", "--data-dir", str(tmp_path))
+    assert message.startswith("--data: expected images of the classes the network knows, got those of folder")
+    assert message.endswith(f"class 0 is '{data.SHAPE_CLASS_NAMES[0]}' for the network and 'class0' there")
+
+
+def test_a_run_with_the_name_of_a_model(run, capsys, tmp_path, monkeypatch):
+    shutil.copytree(run, tmp_path / "googlenet-cifar")
+    monkeypatch.chdir(tmp_path)
+    assert "after epoch 1 of training" in printed(capsys, "googlenet-cifar", "--batch-size", "8")
 
 
 def test_the_experiment(capsys, tmp_path, monkeypatch):
@@ -203,6 +227,37 @@ def test_watching_a_resumed_run(run, capsys, tmp_path):
     assert main(["train", "--resume", str(stopped.path), "--watch-gradients", "3"]) == 0
     assert (stopped.path / "gradients.jsonl").read_text() == (run / "gradients.jsonl").read_text()
     assert "gradients.jsonl, gradients.png" in capsys.readouterr().out
+
+
+def continued(run, tmp_path, text):
+    """Resume a copy of a watched run that was killed before its first checkpoint; return its recordings."""
+    config, facts = RunFolder.open(run).read_config()
+    stopped = RunFolder.create(tmp_path / "stopped", config, facts)
+    (stopped.path / "gradients.jsonl").write_text(text)
+    assert main(["train", "--resume", str(stopped.path)]) == 0
+    return (stopped.path / "gradients.jsonl").read_text()
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3])
+def test_a_watched_run_is_resumed_without_the_flag(run, capsys, tmp_path, lines):
+    whole = (run / "gradients.jsonl").read_text()
+    left = "".join(line + "\n" for line in whole.splitlines()[:lines]) + '{"step": 99, "lay'
+    assert continued(run, tmp_path, left) == whole
+    out = capsys.readouterr().out
+    assert "add --watch-gradients" not in out
+    assert "gradients.jsonl, gradients.png" in out
+
+
+def test_the_interval_of_recordings_that_do_not_say_it(run, capsys, tmp_path):
+    whole = (run / "gradients.jsonl").read_text()
+    old = [line.replace('"every": 3, ', "") for line in whole.splitlines(keepends=True)]
+    assert continued(run, tmp_path, "".join(old[:2])) == whole
+
+
+@pytest.mark.parametrize("left", ["", '{"step": 0, "epo', '{"step": 0, "epoch": 1, "layers": {}}\n'])
+def test_an_interval_that_cannot_be_told(run, capsys, tmp_path, left):
+    assert continued(run, tmp_path, left) == ""
+    assert "this run was watched; add --watch-gradients to go on\n" in capsys.readouterr().out
 
 
 def test_watching_needs_the_cpu(capsys):

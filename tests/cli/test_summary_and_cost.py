@@ -37,6 +37,21 @@ number = 3
 def broken():
     raise KeyError("no luck")
 
+class Failing(nn.Module):
+    def forward(self, x):
+        raise KeyError("no such layer")
+
+class Unwritten(nn.Module):
+    def forward(self, x):
+        raise NotImplementedError
+
+class Three(nn.Module):
+    def forward(self, x):
+        return 3
+
+class Sized(nn.Module):
+    input_size = 32
+
 def nothing():
     return None
 """
@@ -150,6 +165,12 @@ def test_networks_of_ones_own(folder, capsys, source, flags, words):
         ("networks.py:number", "networks.py:number: expected a Module or what makes one, got int"),
         ("networks.py:broken", "networks.py:broken: calling it failed: KeyError: 'no luck'"),
         ("networks.py:nothing", "networks.py:nothing: expected it to return a minicnn Module, got NoneType"),
+        ("networks.py:Failing", "networks.py:Failing: its forward failed: KeyError: 'no such layer'"),
+        ("networks.py:Unwritten", "networks.py:Unwritten: its forward failed: NotImplementedError"),
+        ("networks.py:Three", "networks.py:Three: its forward ran no op of minicnn: there is nothing"),
+        ("networks.py:Sized", "Sized.input_size: expected (H, W, C), got 32"),
+        ("googlenet --batch-size 99999999999999999999", "error: 99999999999999999999 inputs of 224x224x3"),
+        ("googlenet --input-size 99999999999", "error: 1 inputs of 99999999999x99999999999x3 are more"),
         ("minicnn.nn:Inception", "calling it failed: TypeError: "),
         ("networks.py:small", "(in 2); the input was 224x224x1, --input-shape takes another"),
         ("networks.py:small --input-shape 28x28x3", "conv2d: x: expected 1 channels"),

@@ -1,16 +1,18 @@
 """The stepper without a browser: what it records and writes is what the engine did."""
 
 import base64
+import io
 import itertools
 import json
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from minicnn import Tensor, UsageError, composed, functional, models, nn, no_grad, study
 from minicnn.shapes import window
-from minicnn.study.explorer import page, patches
+from minicnn.study.explorer import page, patches, thumbnails
 from minicnn.study.explorer.describe import Titles, describe
 from minicnn.study.explorer.formulas import FORMULAS, filled_in, formula_of
 from minicnn.study.explorer.heads import heads_of
@@ -468,3 +470,48 @@ def test_bad_module_and_path(tmp_path, network):
         study.explore(network[2], tmp_path / "no.html", module="inception9z")
     with pytest.raises(UsageError, match="cannot write"):
         study.explore(small_loss()[2], tmp_path / "nowhere" / "no.html")
+
+
+def test_too_many_ops(tmp_path):
+    x = Tensor(np.ones(2), requires_grad=True)
+    y = x
+    for _ in range(1500):
+        y = y + 1.0
+    with pytest.raises(UsageError, match=r"expected a graph of at most 1,500 ops, got one of 1,501;"):
+        study.explore(y.sum(), tmp_path / "no.html")
+
+
+def test_no_elements(tmp_path):
+    x = Tensor(np.ones((0, 3)), requires_grad=True)
+    with pytest.raises(UsageError, match=r"an input of multiply has shape \(0, 3\): there are no numbers"):
+        study.explore((x * x).sum(), tmp_path / "no.html")
+
+
+def test_bad_names(tmp_path):
+    x, w, loss = small_loss()
+    for names, words in (
+        (["x"], "names: expected a mapping of names to tensors, got list"),
+        ({"x": 1.0}, "names: 'x': expected a Tensor, got float"),
+        ({"x": Tensor(1.0)}, "names: 'x' is not in this graph"),
+        ({"x": x, "loss": loss}, "names: 'loss' was made by an op, which names it"),
+    ):
+        with pytest.raises(UsageError, match=re.escape(words)):
+            study.explore(loss, tmp_path / "no.html", names=names)
+    with pytest.raises(UsageError, match="module: this graph has no modules; got 'conv1'"):
+        study.explore(loss, tmp_path / "no.html", module="conv1")
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_what_is_not_finite_is_checked_and_leaves_the_scale_alone(signed):
+    values = np.array([[-1.0, 0.5, np.nan], [1.0, np.inf, -np.inf]])
+    plain_ones = np.where(np.isfinite(values), values, 0.0)
+    levels = thumbnails.quantised(values, signed)
+    finite = np.isfinite(values)
+    assert np.array_equal(levels[finite], thumbnails.quantised(plain_ones, signed)[finite])
+    assert set(levels[~finite]) == {thumbnails.NOT_FINITE}
+    pictures = thumbnails.Pictures()
+    pictures.add(thumbnails.matrix(values, signed), signed)
+    pictures.add_colours(np.stack([values] * 3, axis=2))
+    for uri in pictures.uris:
+        image = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB")
+        assert {thumbnails.YELLOW, (0, 0, 0)} <= {colour for _, colour in image.getcolors()}

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,13 @@ def test_trained(tmp_path, run, photo, capsys):
     assert shown(out)["subtitle"].startswith("photo.png; the loss asks for 'dogs'")
 
 
+def test_a_run_with_the_name_of_a_model(tmp_path, run, monkeypatch):
+    shutil.copytree(run, tmp_path / "googlenet-cifar")
+    monkeypatch.chdir(tmp_path)
+    assert main(["explore", "googlenet-cifar"]) == 0
+    assert shown(tmp_path / "explore.html")["title"].endswith("trained for 1 epoch")
+
+
 def test_bad_input(tmp_path, run, photo, capsys):
     text = tmp_path / "text.png"
     text.write_text("no picture")
@@ -111,6 +119,8 @@ def test_bad_input(tmp_path, run, photo, capsys):
     assert "--width: a trained network" in fails(capsys, run, "--width", "2")
     assert "--width: only googlenet-cifar" in fails(capsys, "googlenet", "--width", "2")
     assert "--data-dir: only a trained network" in fails(capsys, *SMALL, "--data-dir", str(tmp_path))
+    both = fails(capsys, run, "--image", str(photo), "--data-dir", str(tmp_path))
+    assert both == "--data-dir: with --image no data set is read"
     assert "not allowed with" in fails(capsys, *SMALL, "--index", "1", "--image", str(photo))
     assert "got the folder" in fails(capsys, *SMALL, "--out", str(tmp_path))
     assert "there is no folder" in fails(capsys, *SMALL, "--out", str(tmp_path / "no" / "page.html"))

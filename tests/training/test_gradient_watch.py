@@ -10,7 +10,7 @@ from PIL import Image
 from minicnn import study
 from minicnn.errors import CheckpointError
 from minicnn.training import GradientWatch, RunFolder, load_checkpoint, train
-from minicnn.training.gradient_watch import GRADIENT_MAP, GRADIENTS
+from minicnn.training.gradient_watch import GRADIENT_MAP, GRADIENTS, last_interval
 
 
 def measure(model, images, labels, aux_weight):
@@ -104,6 +104,20 @@ def test_resuming_goes_on_without_double_lines(network, config, splits, start, c
     assert lines(stopped) == lines(whole)
 
 
+@pytest.mark.parametrize(("crash_at", "steps"), [((0, 2), []), ((1, 2), [0, 2]), ((2, 2), [0, 2, 4])])
+def test_resuming_unwatched_leaves_nothing_stale(network, config, splits, start, crash_at, steps):
+    run = start("run", config)
+    splits.train.crash_at = crash_at
+    with pytest.raises(KeyboardInterrupt):
+        train(network(), config, splits, run, gradients=GradientWatch(run, 2, measure))
+    with open(run.path / GRADIENTS, "a") as file:
+        file.write('{"step": 99, "lay')
+    splits.train.crash_at = None
+    assert last_interval(run) == 2
+    train(network(), config, splits, run)
+    assert [record["step"] for record in lines(run)] == steps
+
+
 def test_watching_may_begin_later(network, config, splits, start):
     run = start("run", config)
     splits.train.crash_at = (1, 1)
@@ -136,8 +150,9 @@ def test_a_heat_map_of_what_is_missing(network, config, splits, start, with_map,
     assert (run.path / GRADIENT_MAP).is_file()
 
 
-def test_damaged_recordings(network, config, splits, start):
+@pytest.mark.parametrize("text", [b"no JSON\n", b"\xff\n", b"3\n", b"{}\n"])
+def test_damaged_recordings(network, config, splits, start, text):
     run = start("run", config)
-    (run.path / GRADIENTS).write_text("no JSON\n")
+    (run.path / GRADIENTS).write_bytes(text)
     with pytest.raises(CheckpointError, match=r"gradients\.jsonl: damaged: line 1"):
         train(network(), config, splits, run, gradients=GradientWatch(run, 2, measure))

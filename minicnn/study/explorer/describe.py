@@ -22,7 +22,7 @@ from minicnn.study.explorer.formulas import filled_in, formula_of, sizes_of
 from minicnn.study.explorer.patches import patches_of
 from minicnn.study.explorer.record import Edge, Node, Op, Recording
 from minicnn.study.explorer.statistics import number, products, statistics
-from minicnn.study.explorer.thumbnails import Pictures, matrix, strip, strongest
+from minicnn.study.explorer.thumbnails import Pictures, largest_finite, matrix, strip, strongest
 from minicnn.tensor import Tensor
 
 FEW = 16  # so many values are shown one by one
@@ -222,11 +222,10 @@ class _Description:
     def _common_limit(self, node: Node) -> float | None:
         """Return the strongest value of all contributions that are to be compared, if there are several."""
         gradients = [self.recording.edges[use].gradient for use in node.uses]
-        given = [g for g in gradients if g is not None and g.size]
+        given = [g for g in gradients if g is not None]
         if len(given) < 2 or node.gradient is None:
             return None
-        largest = max(float(np.abs(g).max()) for g in [*given, node.gradient])
-        return largest if np.isfinite(largest) else None
+        return max(largest_finite(g) for g in [*given, node.gradient])
 
     def _picture_of_values(self, place: int, node: Node) -> int | None:
         data = node.data

@@ -52,7 +52,8 @@ def explore(
     Raises
     ------
     UsageError
-        If there is no graph to walk through, no such module in it, or the file cannot be written.
+        If there is no graph to walk through, it has more than 1,500 ops, there is no such module in it,
+        something in `names` is no tensor that it starts from, or the file cannot be written.
 
     Examples
     --------
@@ -66,6 +67,7 @@ def explore(
     ('five-lines.html', True)
     """
     recording = record(loss)
+    check_names(recording, names or {})
     if module is not None:
         check_module(recording, module)
     text = page_of(describe(recording, Titles(title, subtitle, module or "", names or {})))
@@ -82,6 +84,22 @@ def check_module(recording: Recording, module: str) -> None:
     names = dict.fromkeys(
         op.function.module_path.split(".")[0] for op in recording.ops if op.function.module_path
     )
+    if not names:
+        raise UsageError(f"explore: module: this graph has no modules; got '{module}'")
     if module not in names:
-        known = ", ".join(names) or "there is none in this graph"
-        raise UsageError(f"explore: module: expected one of {known}; got '{module}'")
+        raise UsageError(f"explore: module: expected one of {', '.join(names)}; got '{module}'")
+
+
+def check_names(recording: Recording, names: Mapping[str, Tensor]) -> None:
+    """Raise UsageError unless `names` maps names to tensors of the graph that no op made."""
+    if not isinstance(names, Mapping):
+        raise UsageError(
+            f"explore: names: expected a mapping of names to tensors, got {type(names).__name__}"
+        )
+    leaves = {node.tensor for node in recording.tensors if node.creator is None}
+    for name, tensor in names.items():
+        if not isinstance(tensor, Tensor):
+            raise UsageError(f"explore: names: '{name}': expected a Tensor, got {type(tensor).__name__}")
+        if tensor not in leaves:
+            why = "is not in this graph" if tensor.creator is None else "was made by an op, which names it"
+            raise UsageError(f"explore: names: '{name}' {why}")

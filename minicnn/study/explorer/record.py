@@ -20,6 +20,8 @@ from minicnn.errors import UsageError
 from minicnn.study.explorer.heads import Head, heads_of
 from minicnn.tensor import Function, Observer, Tensor, observed_by
 
+MOST_OPS = 1500  # the browser lays out no more
+
 
 @dataclass
 class Edge:
@@ -145,7 +147,7 @@ def record(loss: Tensor) -> Recording:
     ------
     UsageError
         If it is no tensor of one element, depends on nothing that requires a gradient, or its graph was
-        freed by an earlier backward.
+        freed by an earlier backward, has more than `MOST_OPS` ops, or a tensor without elements.
 
     Examples
     --------
@@ -159,8 +161,10 @@ def record(loss: Tensor) -> Recording:
     [6.0, 8.0]
     """
     _check(loss)
+    functions = _functions_below(loss)
+    _check_functions(functions)
     heads = heads_of(loss)
-    with _gradients_left_alone(loss):
+    with _gradients_left_alone(loss, functions):
         whole = _walk(loss, 1)
         parts = [whole] if len(heads) == 1 else [_walk(head.term, head.times) for head in heads]
     recording = _graph(loss, whole, heads)
@@ -183,33 +187,48 @@ def _check(loss: Tensor) -> None:
         )
 
 
-def _walk(root: Tensor, times: int) -> list[_Step]:
-    watch = _Watch()
-    try:
-        with observed_by(watch):
-            root.backward(float(times), retain_graph=True)
-    except RuntimeError as error:
-        if "were freed" not in str(error):
-            raise
-        raise UsageError(
-            "explore: loss: its graph was freed by an earlier backward; compute it again, or call that "
-            "backward with retain_graph=True"
-        ) from None
-    return watch.steps
-
-
-@contextmanager
-def _gradients_left_alone(loss: Tensor) -> Iterator[None]:
-    """Put back, at the end, the `grad` of every tensor in the graph."""
+def _functions_below(loss: Tensor) -> set[Function]:
     found: set[Function] = set()
-    tensors = {loss}
     pending = [loss.creator]
     while pending:
         function = pending.pop()
         if function is not None and function not in found:
             found.add(function)
-            tensors.update(function.inputs)
             pending.extend(t.creator for t in function.inputs)
+    return found
+
+
+def _check_functions(functions: set[Function]) -> None:
+    if any(function.freed for function in functions):
+        raise UsageError(
+            "explore: loss: its graph was freed by an earlier backward; compute it again, or call that "
+            "backward with retain_graph=True"
+        )
+    if len(functions) > MOST_OPS:
+        raise UsageError(
+            f"explore: loss: expected a graph of at most {MOST_OPS:,} ops, got one of {len(functions):,}; "
+            "a page cannot show that many"
+        )
+    for function in functions:
+        for tensor in function.inputs:
+            if tensor.size == 0:
+                raise UsageError(
+                    f"explore: loss: an input of {function.title} has shape {tensor.shape}: "
+                    "there are no numbers to show"
+                )
+
+
+def _walk(root: Tensor, times: int) -> list[_Step]:
+    watch = _Watch()
+    with observed_by(watch):
+        root.backward(float(times), retain_graph=True)
+    return watch.steps
+
+
+@contextmanager
+def _gradients_left_alone(loss: Tensor, functions: set[Function]) -> Iterator[None]:
+    """Put back, at the end, the `grad` of every tensor in the graph."""
+    tensors = {loss}.union(*(function.inputs for function in functions))
     before = [(tensor, tensor.grad) for tensor in tensors]
     try:
         yield

@@ -171,7 +171,8 @@ function pathSvg(line, kind, width, shift, dash = "", more = "") {
   const points = line.points.map(({ x, y }) => ({ x: x + shift, y }));
   let d = `M ${points[0].x} ${points[0].y}`;
   for (let k = 1; k < points.length; k++) {
-    const a = points[k - 1], b = points[k], middle = (a.y + b.y) / 2;
+    const a = points[k - 1], b = points[k], slant = (b.x - a.x) / (Math.hypot(b.x - a.x, b.y - a.y) || 1);
+    const middle = (a.y + b.y) / 2 - (4 / 3) * shift * slant; // strands stay apart where the line goes across
     d += ` C ${a.x} ${middle} ${b.x} ${middle} ${b.x} ${b.y}`; // upright at both ends
   }
   const style = dash ? `stroke-dasharray="${dash}"` : "";
@@ -185,18 +186,36 @@ function arrowSvg(line, state) {
   return `<path class="arrow ${state}" d="M ${x} ${y} l ${-side} ${size} h ${2 * side} Z"></path>`;
 }
 
-/** Scroll so that a box is in view, in the middle if `centre`. */
-function reveal(id, centre) {
+/**
+ * Scroll so that a box is in view, in the middle if `centre`; with it, as far as there is room, the boxes to which it
+ * sends gradient, and its module from side to side.
+ */
+function reveal(id, { receivers = [], centre = false } = {}) {
   const box = scene.boxes.get(id);
   if (!box) return;
   const view = document.getElementById("graph");
-  const frame = scene.frames.find((f) => f.group === box.group && f.width * scale <= view.clientWidth);
-  const wide = frame ?? box; // a module is shown from side to side, if it fits
-  const x = (wide.x + wide.width / 2) * scale, y = (box.y + box.height / 2) * scale;
-  const margin = 130;
-  const outside = y < view.scrollTop + margin || y > view.scrollTop + view.clientHeight - margin
-    || wide.x * scale < view.scrollLeft || (wide.x + wide.width) * scale > view.scrollLeft + view.clientWidth;
+  const boxes = receivers.map((receiver) => scene.boxes.get(receiver)).filter(Boolean);
+  const frame = scene.frames.find((f) => f.group === box.group);
+  const [left, right] = together([...boxes, ...(frame ? [frame] : [])].map((b) => [b.x, b.x + b.width]),
+    [box.x, box.x + box.width], view.clientWidth / scale);
+  const rows = (b, margin) => [b.y - margin, b.y + b.height + margin];
+  const [top, bottom] = together([rows(box, 78), ...boxes.map((b) => rows(b, 20))], rows(box, 20), view.clientHeight / scale);
+  const outside = top * scale < view.scrollTop - 1 || bottom * scale > view.scrollTop + view.clientHeight + 1
+    || left * scale < view.scrollLeft - 1 || right * scale > view.scrollLeft + view.clientWidth + 1;
   if (centre || outside) {
-    view.scrollTo({ left: x - view.clientWidth / 2, top: y - view.clientHeight / 2, behavior: "instant" });
+    view.scrollTo({
+      left: ((left + right) * scale - view.clientWidth) / 2,
+      top: ((top + bottom) * scale - view.clientHeight) / 2,
+      behavior: "instant",
+    });
   }
+}
+
+/** Widen a range by each of the others, in turn, as long as it is no larger than the room there is. */
+function together(others, [from, to], room) {
+  for (const [a, b] of others) {
+    const low = Math.min(from, a), high = Math.max(to, b);
+    if (high - low <= room) [from, to] = [low, high];
+  }
+  return [from, to];
 }

@@ -80,7 +80,7 @@ function toggle(group) {
   state.selected = null;
   refresh(false);
   const first = groupNamed.get(group).ops[groupNamed.get(group).ops.length - 1];
-  reveal(boxOfOp(first, state.open), true);
+  reveal(boxOfOp(first, state.open), { centre: true });
 }
 
 /** The module that the key o is about: that of the box clicked last, or of the step. */
@@ -111,7 +111,10 @@ function refresh(centre) {
   else if (state.step < 0) showBeginning();
   else {
     showStep(state.step, state.shown);
-    reveal(boxOfOp(steps[state.step], state.open), centre);
+    const op = steps[state.step];
+    const sent = ops[op].edges.map((e) => edges[e]).filter((e) => e.gradient && !tensors[e.tensor].parameter);
+    const receivers = sent.map((e) => boxOfTensor(e.tensor, state.open));
+    reveal(boxOfOp(op, state.open), { receivers, centre });
   }
 }
 

@@ -55,10 +55,33 @@ function placeBoxes({ boxes, lines }, open) {
 
   for (const [id, box] of boxes) Object.assign(box, corner(graph.node(id)));
   for (const line of lines) line.points = graph.edge(line.from, line.to).points;
-  spreadEnds(lines, boxes);
   const frames = [...open].map((group) => ({ group, ...corner(graph.node(`module ${group}`)) }));
+  for (const frame of frames) inOrder(frame, boxes, lines);
+  spreadEnds(lines, boxes);
   const { width, height } = graph.graph();
   return { boxes, lines, frames, width, height };
+}
+
+/** Mirror an open module if its branches stand in the reverse of the order in which they were run. */
+function inOrder(frame, boxes, lines) {
+  const members = [...boxes.values()].filter((box) => box.kind === "op" && box.group === frame.group);
+  let balance = 0; // pairs of ops with the same input, or the same reader, that stand in order, less those that do not
+  for (const line of lines) {
+    for (const other of lines) {
+      if (line.from !== other.from && line.to !== other.to) continue;
+      const end = line.from === other.from ? "to" : "from";
+      const a = boxes.get(line[end]), b = boxes.get(other[end]);
+      if (members.includes(a) && members.includes(b) && a.op < b.op) balance += Math.sign(b.x - a.x);
+    }
+  }
+  if (balance >= 0) return;
+  const mirrored = (x) => 2 * frame.x + frame.width - x;
+  for (const box of members) box.x = mirrored(box.x + box.width);
+  const isMember = (id) => members.includes(boxes.get(id));
+  const top = frame.y - 40, bottom = frame.y + frame.height - 20; // lines bend before they enter, and as they leave
+  for (const line of lines.filter(({ from, to }) => isMember(from) || isMember(to))) {
+    line.points = line.points.map(({ x, y }) => ({ x: y >= top && y <= bottom ? mirrored(x) : x, y }));
+  }
 }
 
 /** Let lines leave a box at its lower side and enter at the upper one, side by side in the order of where they go. */

@@ -32,6 +32,7 @@ function showStep(step, shown) {
     <h2><span class="marker">▲</span> Backward through <b>${escapeHtml(op.op)}</b>
       ${op.path ? `<span class="path">${escapeHtml(op.path)}</span>` : ""}</h2>
     ${formulaHtml(op, "backward")}
+    ${op.edges.map((e) => sumHtml(edges[e], step)).join("")}
     <div class="card incoming"><h3>Gradient that comes in: <code>gy</code> ${shapeText(out.shape)}</h3>
       ${arrivedHtml(op.output)}
       <div class="pair">${stripHtml(out.gradientPicture, op.output)}${fewHtml(out.fewGradient, out.shape)}
@@ -40,7 +41,6 @@ function showStep(step, shown) {
     ${headsHtml(op, shown)}
     ${split}
     ${outgoingCard(op, outgoingTitle(op), (edge) => !tensors[edge.tensor].parameter)}
-    ${op.edges.map((e) => sumHtml(edges[e], step)).join("")}
     ${outgoingCard(op, "Gradients of the parameters: they stay here", (edge) => edge.gradient && tensors[edge.tensor].parameter)}
     ${op.patches ? `<p><button id="open-patches">Open im2col and its transpose for one patch (p)</button></p>` : ""}
     ${valuesHtml(op)}`;

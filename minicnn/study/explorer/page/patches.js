@@ -215,6 +215,7 @@ class PatchView {
 function range(values) {
   let low = 0, high = 0; // zero is one of the values: padding
   for (const value of values) {
+    if (!Number.isFinite(value)) continue;
     low = Math.min(low, value);
     high = Math.max(high, value);
   }
@@ -223,12 +224,13 @@ function range(values) {
 
 function largest(values) {
   let most = 0;
-  for (const value of values) most = Math.max(most, Math.abs(value));
+  for (const value of values) if (Number.isFinite(value)) most = Math.max(most, Math.abs(value));
   return most || 1;
 }
 
-/** Grey for values, blue through white to orange for gradients: as in thumbnails.py. */
+/** Grey for values, blue through white to orange for gradients, as in thumbnails.py; yellow for what is not finite. */
 function colour(value, which, limits) {
+  if (!Number.isFinite(value)) return "rgb(240,228,66)";
   if (which === "x") {
     const level = Math.round((255 * (value - limits.x.low)) / (limits.x.high - limits.x.low));
     return `rgb(${level},${level},${level})`;
@@ -240,6 +242,7 @@ function colour(value, which, limits) {
 }
 
 function ink(value, which, limits) {
+  if (!Number.isFinite(value)) return "#000";
   if (which === "x") return value - limits.x.low > 0.5 * (limits.x.high - limits.x.low) ? "#000" : "#fff";
   return Math.abs(value / limits.g) > 0.5 ? "#fff" : "#000";
 }
