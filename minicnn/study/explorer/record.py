@@ -209,7 +209,7 @@ def _check_functions(functions: set[Function]) -> None:
             f"explore: loss: expected a graph of at most {MOST_OPS:,} ops, got one of {len(functions):,}; "
             "a page cannot show that many"
         )
-    for function in functions:
+    for function in sorted(functions, key=lambda function: function._creation):  # the first one is named
         for tensor in function.inputs:
             if tensor.size == 0:
                 raise UsageError(
