@@ -13,7 +13,7 @@ from minicnn.errors import DTypeError, UsageError
 from minicnn.gradient_check.check import check
 from minicnn.gradient_check.differences import Settings
 from minicnn.gradient_check.report import GradcheckReport
-from minicnn.nn import Dropout, GoogLeNetOutput, Module, total_loss
+from minicnn.nn import Dropout, GoogLeNetOutput, Module, in_mode, total_loss
 from minicnn.random import Stream, checked_generator, counter_generator
 from minicnn.tensor import Tensor
 
@@ -88,7 +88,7 @@ def gradcheck_model(
             return total_loss(out, labels, aux_weight)
         return F.cross_entropy(out, labels)
 
-    with _training_mode(model), _generators_kept(dropouts):
+    with in_mode(model, training=True), _generators_kept(dropouts):
         return check(
             loss,
             list(parameters.values()),
@@ -98,17 +98,6 @@ def gradcheck_model(
             checked_generator(rng),
             progress,
         )
-
-
-@contextmanager
-def _training_mode(model: Module) -> Iterator[None]:
-    before = [(module, module.training) for _, module in model.named_modules()]
-    model.train()
-    try:
-        yield
-    finally:
-        for module, training in before:
-            module.training = training
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from minicnn.nn.layers import (
     MaxPool2d,
     ReLU,
 )
-from minicnn.nn.module import LoadReport, Module, Parameter, Sequential
+from minicnn.nn.module import LoadReport, Module, Parameter, Sequential, in_mode
 from minicnn.nn.schemes import initialise
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "caffe_xavier",
     "glorot_uniform",
     "he_normal",
+    "in_mode",
     "initialise",
     "total_loss",
 ]

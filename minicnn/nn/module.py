@@ -8,6 +8,7 @@ attributes, in the order in which they were defined.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -253,6 +254,29 @@ class Module:
     def describe(self) -> str:
         """Return the settings of this module in words, for `repr`."""
         return ""
+
+
+@contextmanager
+def in_mode(model: Module, training: bool) -> Iterator[None]:
+    """Inside the block, `model` and all below it are in one mode; afterwards each has its own again.
+
+    Examples
+    --------
+    >>> from minicnn import nn
+    >>> model = nn.Sequential(nn.Dropout(0.5).eval(), nn.ReLU())
+    >>> with nn.in_mode(model, training=True):
+    ...     print([module.training for _, module in model.named_modules()])
+    [True, True, True]
+    >>> [module.training for _, module in model.named_modules()]
+    [True, False, True]
+    """
+    before = [(module, module.training) for _, module in model.named_modules()]
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, own in before:
+            module.training = own
 
 
 class Sequential(Module):

@@ -14,13 +14,13 @@ the poolings. The graph is that of `composed()`, in which every op of the networ
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 from minicnn import functional as F
 from minicnn.backend import Array, array_module
 from minicnn.errors import UsageError
-from minicnn.nn import GoogLeNetOutput, Module
+from minicnn.nn import GoogLeNetOutput, Module, in_mode
+from minicnn.study.graph import grads_set_aside
 from minicnn.tensor import Function, Observer, Tensor, composed, observed_by
 
 HEADS = ("main", "aux1", "aux2")
@@ -85,7 +85,7 @@ def attribute_gradients(
         raise UsageError(f"attribute_gradients: aux_weight: expected a finite number, got {aux_weight!r}")
     recorder = _Recorder(model)
     images = Tensor(x.data if isinstance(x, Tensor) else x, requires_grad=activations)
-    with _training_mode(model), composed(), observed_by(recorder):
+    with in_mode(model, training=True), composed(), observed_by(recorder):
         out = model(images)
     if not isinstance(out, GoogLeNetOutput):
         raise UsageError(
@@ -108,7 +108,7 @@ def attribute_gradients(
             tensor.retains_grad = True
 
     parts: dict[str, Parts] = {name: {} for name in wanted}
-    with _grads_set_aside(recorder.leaves):
+    with grads_set_aside(recorder.leaves):
         for head in HEADS:
             found = _walk(losses.get(head), 1.0 if head == "main" else aux_weight, wanted.values())
             for name, tensor in wanted.items():
@@ -163,27 +163,3 @@ class _Recorder(Observer):
         while (numbered := name if calls == 1 else f"{name}:{calls}") in self.outputs:
             calls += 1
         return numbered
-
-
-@contextmanager
-def _training_mode(model: Module) -> Iterator[None]:
-    before = [(module, module.training) for _, module in model.named_modules()]
-    model.train()
-    try:
-        yield
-    finally:
-        for module, training in before:
-            module.training = training
-
-
-@contextmanager
-def _grads_set_aside(leaves: Iterable[Tensor]) -> Iterator[None]:
-    """Inside the block leaves have no `grad`; afterwards they have their own again."""
-    before = [(leaf, leaf.grad) for leaf in leaves]
-    for leaf, _ in before:
-        leaf.grad = None
-    try:
-        yield
-    finally:
-        for leaf, grad in before:
-            leaf.grad = grad

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -12,7 +10,7 @@ import numpy as np
 
 from minicnn.backend import array_module
 from minicnn.cost import multiplications
-from minicnn.nn import Conv2d, Linear, Module, Parameter
+from minicnn.nn import Conv2d, Linear, Module, Parameter, in_mode
 from minicnn.shapes import Window
 from minicnn.study.column_buffers import column_bytes
 from minicnn.study.receptive_field import Field, field_after, field_of_image
@@ -93,20 +91,10 @@ def watch(model: Module, x: Tensor, **arguments: Any) -> Layers:
     """Run `model(x, **arguments)` in evaluation mode, op by op, and list what was run."""
     recorder = _Recorder(model, x)
     # Only the shapes matter: the logarithm of a zero is no reason to complain.
-    with no_grad(), composed(), observe(recorder.note), _evaluation_mode(model), np.errstate(all="ignore"):
+    quiet = np.errstate(all="ignore")
+    with in_mode(model, training=False), no_grad(), composed(), observe(recorder.note), quiet:
         model(x, **arguments)
     return Layers(recorder.rows, recorder.parameters)
-
-
-@contextmanager
-def _evaluation_mode(model: Module) -> Iterator[None]:
-    before = [(module, module.training) for _, module in model.named_modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in before:
-            module.training = training
 
 
 class _Origin(NamedTuple):

@@ -7,7 +7,7 @@ import numpy as np
 from minicnn.backend import array_module
 from minicnn.cuda.memory import available_bytes, peak_bytes
 from minicnn.errors import DeviceMemoryError
-from minicnn.nn import Module, total_loss
+from minicnn.nn import Module, in_mode, total_loss
 from minicnn.tensor import Tensor, no_grad
 
 EXTRA_COPIES = 3  # of the weights' size: velocities, the gradients of the step before, clipped gradients
@@ -38,9 +38,8 @@ def batch_that_fits(model: Module, image_shape: tuple[int, ...], batch_size: int
         model.zero_grad()
 
     def evaluation(images: int) -> None:
-        with no_grad():
-            model.eval()(Tensor(xp.zeros((images, *image_shape), weights[0].dtype)))
-        model.train()
+        with in_mode(model, training=False), no_grad():
+            model(Tensor(xp.zeros((images, *image_shape), weights[0].dtype)))
 
     def needed(images: int) -> int:
         """A recorded step keeps its memory while the network is evaluated between epochs."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from minicnn import functional as F
 from minicnn.backend import Array, array_module, to_numpy
-from minicnn.nn import GoogLeNetOutput, Module
+from minicnn.nn import GoogLeNetOutput, Module, in_mode
 from minicnn.parallel import on_device_of, pinned_blas
 from minicnn.tensor import Tensor, no_grad
 
@@ -132,12 +132,7 @@ def evaluate(model: Module, batches: Iterable[tuple[Array, Array]], heads: bool)
         By head: "main", and with `heads` also "aux1" and "aux2".
     """
     figures: dict[str, Figures] = {}
-    was_training = model.training
-    model.eval()
-    try:
-        with no_grad(), pinned_blas():
-            for images, labels in batches:
-                count_batch(figures, model(Tensor(images), heads=heads), labels)
-    finally:
-        model.train(was_training)
+    with in_mode(model, training=False), no_grad(), pinned_blas():
+        for images, labels in batches:
+            count_batch(figures, model(Tensor(images), heads=heads), labels)
     return figures

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from minicnn.study.graph import functions_below
 from minicnn.tensor import Function, Tensor
 
 MOST = 3  # a page can tell so many apart, and has keys for them
@@ -52,7 +53,7 @@ def heads_of(loss: Tensor) -> list[Head]:
 
 def names_of(terms: list[Tensor]) -> list[str]:
     """Name each term after the only module that it does not share with others; "main" has none such."""
-    reached = [_functions_below(term) for term in terms]
+    reached = [functions_below(term) for term in terms]
     names = []
     for place, own in enumerate(reached):
         others = set().union(*(functions for other, functions in enumerate(reached) if other != place))
@@ -62,17 +63,6 @@ def names_of(terms: list[Tensor]) -> list[str]:
     if len(taken) < len(names) or len(set(taken)) < len(taken):
         return [f"term {place}" for place in range(1, len(terms) + 1)]
     return names
-
-
-def _functions_below(tensor: Tensor) -> set[Function]:
-    found: set[Function] = set()
-    pending = [tensor]
-    while pending:
-        creator = pending.pop().creator
-        if creator is not None and creator not in found:
-            found.add(creator)
-            pending.extend(creator.inputs)
-    return found
 
 
 def _outermost(functions: Iterable[Function]) -> set[str]:

@@ -9,8 +9,7 @@ recording holds the whole and the parts, edge by edge.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy as np
 from minicnn.backend import Array, to_numpy
 from minicnn.errors import UsageError
 from minicnn.study.explorer.heads import Head, heads_of
+from minicnn.study.graph import functions_below, grads_set_aside
 from minicnn.tensor import Function, Observer, Tensor, observed_by
 
 MOST_OPS = 1500  # the browser lays out no more
@@ -161,10 +161,10 @@ def record(loss: Tensor) -> Recording:
     [6.0, 8.0]
     """
     _check(loss)
-    functions = _functions_below(loss)
+    functions = functions_below(loss)
     _check_functions(functions)
     heads = heads_of(loss)
-    with _gradients_left_alone(loss, functions):
+    with grads_set_aside({loss}.union(*(function.inputs for function in functions))):
         whole = _walk(loss, 1)
         parts = [whole] if len(heads) == 1 else [_walk(head.term, head.times) for head in heads]
     recording = _graph(loss, whole, heads)
@@ -185,17 +185,6 @@ def _check(loss: Tensor) -> None:
             "explore: loss: nothing was recorded: it was not computed from tensors that require a gradient "
             "(or under no_grad)"
         )
-
-
-def _functions_below(loss: Tensor) -> set[Function]:
-    found: set[Function] = set()
-    pending = [loss.creator]
-    while pending:
-        function = pending.pop()
-        if function is not None and function not in found:
-            found.add(function)
-            pending.extend(t.creator for t in function.inputs)
-    return found
 
 
 def _check_functions(functions: set[Function]) -> None:
@@ -223,18 +212,6 @@ def _walk(root: Tensor, times: int) -> list[_Step]:
     with observed_by(watch):
         root.backward(float(times), retain_graph=True)
     return watch.steps
-
-
-@contextmanager
-def _gradients_left_alone(loss: Tensor, functions: set[Function]) -> Iterator[None]:
-    """Put back, at the end, the `grad` of every tensor in the graph."""
-    tensors = {loss}.union(*(function.inputs for function in functions))
-    before = [(tensor, tensor.grad) for tensor in tensors]
-    try:
-        yield
-    finally:
-        for tensor, grad in before:
-            tensor.grad = grad
 
 
 def _graph(loss: Tensor, walk: list[_Step], heads: list[Head]) -> Recording:

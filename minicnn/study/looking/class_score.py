@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from minicnn.backend import Array, is_array, to_device, to_numpy
 from minicnn.errors import DTypeError, ShapeError, UsageError
-from minicnn.nn import Module
+from minicnn.nn import Module, in_mode
 from minicnn.tensor import Observer, Tensor, composed, observed_by
 
 # Of images, one class for all or one each; None means the class the network predicts.
@@ -91,15 +91,12 @@ def walk_back(op: str, logits: Tensor, label: Label) -> None:
 @contextmanager
 def _only_looking(model: Module) -> Iterator[None]:
     """Evaluation mode, and parameters that want no gradient; afterwards everything is as it was."""
-    modes = [(module, module.training) for _, module in model.named_modules()]
     wishes = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     try:
-        model.eval()
         for parameter, _ in wishes:
             parameter.requires_grad = False
-        yield
+        with in_mode(model, training=False):
+            yield
     finally:
-        for module, training in modes:
-            module.training = training
         for parameter, wish in wishes:
             parameter.requires_grad = wish
