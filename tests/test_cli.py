@@ -134,8 +134,12 @@ def test_the_number_of_threads_changes_nothing(quick, finished, tmp_path, thread
 
 
 def start(arguments: list[str]) -> subprocess.Popen:
-    command = [sys.executable, "-c", "import sys; from minicnn.cli import main; sys.exit(main())", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell that starts the tests in the background has them, and what they start, ignore SIGINT.
+    interruptible = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{interruptible}; import sys; from minicnn.cli import main; sys.exit(main())"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def wait_for_line(path: Path) -> None:

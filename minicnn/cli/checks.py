@@ -5,13 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from minicnn.cli.values import model_name
-from minicnn.errors import UsageError
+from minicnn.errors import CheckpointError, UsageError
 from minicnn.training.config import MODELS
 
 
 def is_untrained_model(text: str) -> bool:
-    """Say whether "RUN|MODEL" means a network of ours; a file or folder of that name is a run."""
-    return model_name(text) in MODELS and not Path(text).exists()
+    """Say whether "RUN|MODEL" means a network of ours; a file or folder of that name is a run.
+
+    Raises
+    ------
+    CheckpointError
+        If it is neither.
+    """
+    if Path(text).exists():
+        return False
+    if model_name(text) not in MODELS:
+        raise CheckpointError(
+            f"{text}: no such file or folder, so no such checkpoint or run, and no such model "
+            f"({' or '.join(MODELS)})"
+        )
+    return True
 
 
 def check_output_file(flag: str, path: str | Path, suffix: str | None = None) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
-from pathlib import Path
 
+from minicnn.cli.images_of_run import load_images_of_run
 from minicnn.cli.networks import INPUT_SIZE, load_network
 from minicnn.data import Loader
-from minicnn.errors import DataError
 from minicnn.parallel import set_num_threads
-from minicnn.training import HEADS, evaluate, load_images
+from minicnn.training import HEADS, evaluate
 
 
 def evaluate_command(options: argparse.Namespace) -> int:
@@ -18,25 +16,14 @@ def evaluate_command(options: argparse.Namespace) -> int:
     if options.threads is not None:
         set_num_threads(options.threads)
     network, checkpoint, file = load_network(options.checkpoint, options.device)
-    config = checkpoint.config
-    if options.data is not None and options.data != config.data:
-        config = replace(config, data=options.data, data_dir=None)
-    if options.data_dir is not None:
-        config = replace(config, data_dir=str(Path(options.data_dir).absolute()))
-    size = INPUT_SIZE[config.model]
-    images = load_images(config, size, checkpoint.data.normalisation)
-    classes, known = images.facts.class_names, checkpoint.data.class_names
-    if len(classes) != len(known):
-        raise DataError(
-            f"--data: expected images of the {len(known)} classes the network knows, got {len(classes)}"
-        )
+    config, images = load_images_of_run(checkpoint, options.data, options.data_dir)
     labelled = images.test if options.split == "test" else images.val
     batches = Loader(
         *labelled,
         config.batch_size,
         seed=config.seed,
         normalisation=images.facts.normalisation,
-        size=size,
+        size=INPUT_SIZE[config.model],
         device=options.device,
     )
     figures = evaluate(network, batches.epoch(0), heads=config.aux)

@@ -10,20 +10,19 @@ import numpy as np
 
 from minicnn import data, models, nn, study
 from minicnn.cli.checks import check_output_file, is_untrained_model
+from minicnn.cli.images_of_run import load_images_of_run
 from minicnn.cli.measured_batch import seed_dropouts
-from minicnn.cli.networks import INPUT_SIZE, load_network
+from minicnn.cli.networks import INPUT_SIZE, build_network, load_network
+from minicnn.cli.train import resolve_config
 from minicnn.cli.values import model_name, positive_number, positive_whole_number, whole_number
 from minicnn.errors import UsageError
 from minicnn.parallel import set_num_threads
-from minicnn.random import Stream, counter_generator
 from minicnn.tensor import Tensor, composed
-from minicnn.training import Config, load_images
 from minicnn.training.config import MODELS
 
 # An untrained network looks at the embedded data set.
 SHAPES = 500
 
-AUX_WEIGHT = 0.3
 SEED = 0  # of the weights of an untrained network, and of what dropout drops
 
 EXAMPLES = """\
@@ -113,12 +112,7 @@ def explore_command(options: argparse.Namespace) -> int:
 def _trained(options: argparse.Namespace) -> Subject:
     if options.width is not None:
         raise UsageError("--width: a trained network has the width it was trained with")
-    if not Path(options.subject).exists():
-        raise UsageError(
-            f"{options.subject}: expected the folder of a run, a checkpoint, or one of {', '.join(MODELS)}; "
-            "there is no such file"
-        )
-    network, checkpoint, file = load_network(options.subject)
+    network, checkpoint, _ = load_network(options.subject)
     config, facts = checkpoint.config, checkpoint.data
     size = INPUT_SIZE[config.model]
     if options.image is not None:
@@ -126,11 +120,8 @@ def _trained(options: argparse.Namespace) -> Subject:
             raise UsageError("--data-dir: with --image no data set is read")
         pixels, label, title = data.read_image(options.image, size), None, Path(options.image).name
     else:
-        if options.data_dir is not None:
-            config = Config.from_json(
-                {**config.to_json(), "data_dir": str(Path(options.data_dir).absolute())}, str(file)
-            )
-        images, labels = load_images(config, size, facts.normalisation).test
+        config, images_of_run = load_images_of_run(checkpoint, None, options.data_dir)
+        images, labels = images_of_run.test
         index = _index(options.index, len(images), f"test images of {config.data}")
         pixels, label = _enlarged(images[index], size), int(labels[index])
         title = f"test image {index} of {config.data}"
@@ -141,16 +132,11 @@ def _trained(options: argparse.Namespace) -> Subject:
 
 def _untrained(options: argparse.Namespace) -> Subject:
     model = model_name(options.subject)
-    if model == "googlenet" and options.width is not None:
-        raise UsageError("--width: only googlenet-cifar can be scaled; googlenet is as published")
+    config = resolve_config({"model": model, "width": options.width or 1.0, "seed": SEED})
     if options.data_dir is not None:
         raise UsageError("--data-dir: only a trained network has a data set; use --image for a picture")
     names = data.SHAPE_CLASS_NAMES
-    rng = counter_generator(SEED, Stream.INITIALISATION)
-    if model == "googlenet":
-        network = models.googlenet(len(names), rng=rng)
-    else:
-        network = models.googlenet_cifar(len(names), options.width or 1.0, rng=rng)
+    network = build_network(config, len(names))
     images, labels = data.load_shapes(SHAPES, seed=0)
     normalisation = data.Normalisation.from_images(images)
     size = INPUT_SIZE[model]
@@ -160,7 +146,7 @@ def _untrained(options: argparse.Namespace) -> Subject:
         index = _index(options.index, len(images), "embedded images")
         pixels, label, title = _enlarged(images[index], size), int(labels[index]), f"embedded image {index}"
     image = normalisation.apply(pixels[None])
-    return Subject(network, f"{model}, untrained", AUX_WEIGHT, names, image, title, label)
+    return Subject(network, f"{model}, untrained", config.aux_weight, names, image, title, label)
 
 
 def _index(index: int | None, count: int, what: str) -> int:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
-from pathlib import Path
 
 from minicnn.cli.checks import check_output_file, is_untrained_model
+from minicnn.cli.images_of_run import load_images_of_run
 from minicnn.cli.injection import injection_command
 from minicnn.cli.measured_batch import choose_batch, seed_dropouts
 from minicnn.cli.networks import INPUT_SIZE, build_network, load_network
@@ -18,7 +17,7 @@ from minicnn.cli.values import (
     positive_whole_number,
     whole_number,
 )
-from minicnn.errors import CheckpointError, DataError, UsageError
+from minicnn.errors import UsageError
 from minicnn.nn import Module
 from minicnn.parallel import set_num_threads
 from minicnn.training import Config, Images, describe, load_images
@@ -137,28 +136,6 @@ def _network_and_images(options: argparse.Namespace) -> tuple[Module, Config, Im
     for flag in ("width", "activation"):
         if getattr(options, flag) is not None:
             raise UsageError(f"--{flag}: {options.what} has its own; it can only be chosen for a MODEL")
-    if not Path(options.what).exists():
-        known = " or ".join(MODELS)
-        raise CheckpointError(
-            f"{options.what}: there is no such checkpoint or run, and no such model ({known})"
-        )
     network, checkpoint, _ = load_network(options.what)
-    config = checkpoint.config
-    if options.data is not None and options.data != config.data:
-        config = replace(config, data=options.data, data_dir=None)
-    if options.data_dir is not None:
-        config = replace(config, data_dir=str(Path(options.data_dir).absolute()))
-    images = load_images(config, INPUT_SIZE[config.model], checkpoint.data.normalisation)
-    classes, known_classes = len(images.facts.class_names), len(checkpoint.data.class_names)
-    if classes != known_classes:
-        raise DataError(
-            f"--data: expected images of the {known_classes} classes the network knows, got {classes}"
-        )
-    pairs = zip(checkpoint.data.class_names, images.facts.class_names, strict=True)
-    for number, (known, found) in enumerate(pairs):
-        if known != found:
-            raise DataError(
-                f"--data: expected images of the classes the network knows, got those of {config.data}: "
-                f"class {number} is '{known}' for the network and '{found}' there"
-            )
+    config, images = load_images_of_run(checkpoint, options.data, options.data_dir)
     return network, config, images, f"{describe(config)}, after epoch {checkpoint.epoch} of training"
