@@ -20,16 +20,14 @@ __global__ void avg_pool_forward(
     const int window = blockIdx.x * blockDim.y + threadIdx.y;  // (n, p, q)
     if (window >= windows) return;
     const int n = window / (OH * OW), p = window / OW % OH, q = window % OW;
-    const int h0 = p * SH - top, w0 = q * SW - left;
-    const int first_i = h0 < 0 ? -h0 : 0, end_i = H - h0 < KH ? H - h0 : KH;  // those inside the image
-    const int first_j = w0 < 0 ? -w0 : 0, end_j = W - w0 < KW ? W - w0 : KW;
+    const Inside rows = inside_image(p, top, KH, SH, H), columns = inside_image(q, left, KW, SW, W);
     const T counted = count[p * OW + q];
     for (int c = (blockIdx.y * blockDim.x + threadIdx.x) * V; c < C; c += gridDim.y * blockDim.x * V) {
         Pack<T, V> sum = all<T, V>(T(0));
-        for (int i = first_i; i < end_i; ++i) {
+        for (int i = rows.first; i < rows.end; ++i) {
 #pragma unroll 3
-            for (int j = first_j; j < end_j; ++j) {
-                const long long pixel = ((long long)n * H + h0 + i) * W + w0 + j;
+            for (int j = columns.first; j < columns.end; ++j) {
+                const long long pixel = ((long long)n * H + rows.start + i) * W + columns.start + j;
                 const Pack<T, V> value = load<T, V>(x + pixel * C + c);
 #pragma unroll
                 for (int k = 0; k < V; ++k) sum.at[k] += value.at[k];

@@ -40,3 +40,13 @@ __device__ __forceinline__ Seen windows_that_see(int h, int before, int kernel, 
     const int last = (h + before) / stride;
     return {first, last < windows ? last : windows - 1};
 }
+
+// What a window has inside the image: pixels `start` + i for i from `first` up to, and without, `end`.
+struct Inside {
+    int start, first, end;
+};
+
+__device__ __forceinline__ Inside inside_image(int window, int before, int kernel, int stride, int pixels) {
+    const int start = window * stride - before;
+    return {start, start < 0 ? -start : 0, pixels - start < kernel ? pixels - start : kernel};
+}

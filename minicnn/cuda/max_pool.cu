@@ -22,18 +22,16 @@ __global__ void max_pool_forward(
     const int window = blockIdx.x * blockDim.y + threadIdx.y;  // (n, p, q)
     if (window >= windows) return;
     const int n = window / (OH * OW), p = window / OW % OH, q = window % OW;
-    const int h0 = p * SH - top, w0 = q * SW - left;
-    const int first_i = h0 < 0 ? -h0 : 0, end_i = H - h0 < KH ? H - h0 : KH;  // those inside the image
-    const int first_j = w0 < 0 ? -w0 : 0, end_j = W - w0 < KW ? W - w0 : KW;
+    const Inside rows = inside_image(p, top, KH, SH, H), columns = inside_image(q, left, KW, SW, W);
     for (int c = (blockIdx.y * blockDim.x + threadIdx.x) * V; c < C; c += gridDim.y * blockDim.x * V) {
         Pack<T, V> best;
         Pack<Place, V> place;
-        for (int i = first_i; i < end_i; ++i) {
+        for (int i = rows.first; i < rows.end; ++i) {
 #pragma unroll 3
-            for (int j = first_j; j < end_j; ++j) {
-                const long long pixel = ((long long)n * H + h0 + i) * W + w0 + j;
+            for (int j = columns.first; j < columns.end; ++j) {
+                const long long pixel = ((long long)n * H + rows.start + i) * W + columns.start + j;
                 const Pack<T, V> candidate = load<T, V>(x + pixel * C + c);
-                const bool is_first = i == first_i && j == first_j;
+                const bool is_first = i == rows.first && j == columns.first;
 #pragma unroll
                 for (int k = 0; k < V; ++k) {
                     const T value = candidate.at[k];
