@@ -41,9 +41,14 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0, or 2 with one line on standard error if it cannot be done."""
+    """Run the command line of `python -m benchmarks`."""
+    return run(build_parser(), arguments)
+
+
+def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
+    """Run a command line; return 0, or 2 with one line on standard error if it cannot be done."""
     try:
-        options = build_parser().parse_args(arguments)
+        options = parser.parse_args(arguments)
         options.command(options)
     except (MinicnnError, OSError) as error:
         print(f"benchmarks: error: {error}", file=sys.stderr)

@@ -47,12 +47,7 @@ class AlexNet(Chain):
                 setattr(self, f"norm{number}", nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0))
             if name in POOLED:
                 setattr(self, f"pool{number}", nn.MaxPool2d(3, stride=2))
-        self.flatten = nn.Flatten()  # 6 * 6 * 256 = 9216
-        self.add_linear("fc6", 6 * 6 * channels, 4096, "relu")
-        self.add_dropout("dropout6")
-        self.add_linear("fc7", 4096, 4096, "relu")
-        self.add_dropout("dropout7")
-        self.add_linear("fc8", 4096, num_classes, None)
+        self.add_classifier(6 * 6 * channels, num_classes)  # 9216 inputs
 
 
 def alexnet(num_classes: int = 1000, blank: bool = False, rng: np.random.Generator | None = None) -> AlexNet:

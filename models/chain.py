@@ -60,6 +60,15 @@ class Chain(nn.Module):
         """Add dropout of one half."""
         setattr(self, name, nn.Dropout(0.5, rng=self._rng))
 
+    def add_classifier(self, inputs: int, num_classes: int) -> None:
+        """Add the three fully connected layers, 4096 wide, that AlexNet and VGG-16 end with."""
+        self.flatten = nn.Flatten()
+        self.add_linear("fc6", inputs, 4096, "relu")
+        self.add_dropout("dropout6")
+        self.add_linear("fc7", 4096, 4096, "relu")
+        self.add_dropout("dropout7")
+        self.add_linear("fc8", 4096, num_classes, None)
+
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, H, W, 3) to logits (N, classes)."""
         for _, layer in self.children():

@@ -42,12 +42,7 @@ class VGG16(Chain):
                 self.add_convolution(f"conv{stage}_{number}", channels, filters, 3, padding=1)
                 channels = filters
             setattr(self, f"pool{stage}", nn.MaxPool2d(2))
-        self.flatten = nn.Flatten()  # 7 * 7 * 512 = 25088
-        self.add_linear("fc6", 7 * 7 * channels, 4096, "relu")
-        self.add_dropout("dropout6")
-        self.add_linear("fc7", 4096, 4096, "relu")
-        self.add_dropout("dropout7")
-        self.add_linear("fc8", 4096, num_classes, None)
+        self.add_classifier(7 * 7 * channels, num_classes)  # 25,088 inputs
 
 
 def vgg16(num_classes: int = 1000, blank: bool = False, rng: np.random.Generator | None = None) -> VGG16:

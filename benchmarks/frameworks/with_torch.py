@@ -23,13 +23,7 @@ def prepare(
     tuned: bool = False,
 ) -> Callable[[], Any]:
     torch.set_num_threads(threads)
-    network = TorchGoogLeNet(workload.small, workload.classes, workload.width)
-    load_weights(network, weights)
-    for module in network.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-    if tuned:
-        network.norm = HandWrittenLRN()
+    network = make_network(workload, weights, hand_written_lrn=tuned)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     network = network.to(memory_format=layout)
     x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=layout)
@@ -52,6 +46,20 @@ def prepare(
 
     network.train(workload.training)
     return train if workload.training else infer
+
+
+def make_network(
+    workload: Workload, weights: dict[str, np.ndarray], hand_written_lrn: bool
+) -> TorchGoogLeNet:
+    """Make the network of a workload, without what dropout draws."""
+    network = TorchGoogLeNet(workload.small, workload.classes, workload.width)
+    load_weights(network, weights)
+    for module in network.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    if hand_written_lrn:
+        network.norm = HandWrittenLRN()
+    return network
 
 
 class HandWrittenLRN(torch.nn.Module):

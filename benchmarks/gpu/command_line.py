@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.command_line import OUTPUT, OneLineParser
+from benchmarks.command_line import OUTPUT, OneLineParser, run
 from benchmarks.errors import BenchmarkError
 from benchmarks.gpu.check import PARTS, check, in_process_of_its_own, write
 from benchmarks.gpu.report import Record, as_markdown, verdicts
 from minicnn.cli.values import positive_number
-from minicnn.errors import MinicnnError
 
 EXAMPLES = """\
 examples:
@@ -27,17 +25,8 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0, or 2 with one line on standard error if it cannot be done."""
-    try:
-        options = build_parser().parse_args(arguments)
-        options.command(options)
-    except (MinicnnError, OSError) as error:
-        print(f"benchmarks: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("benchmarks: stopped", file=sys.stderr)
-        return 130
-    return 0
+    """Run the command line of `python -m benchmarks.gpu`."""
+    return run(build_parser(), arguments)
 
 
 def build_parser() -> argparse.ArgumentParser:

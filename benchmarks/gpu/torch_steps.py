@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from benchmarks.frameworks.with_torch import HandWrittenLRN
+from benchmarks.frameworks.with_torch import make_network
 from benchmarks.workloads import AUX_WEIGHT, LEARNING_RATE, MOMENTUM, Workload
-from parity.torch_googlenet import TorchGoogLeNet, load_weights
 
 WARM_UPS = 3  # before a capture: cuDNN chooses its algorithms, the optimizer makes its arrays
 
@@ -54,13 +53,7 @@ class TorchSteps:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
             self._reserved_before = torch.cuda.memory_reserved()
-        network = TorchGoogLeNet(workload.small, workload.classes, workload.width)
-        load_weights(network, weights)
-        for module in network.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.p = 0.0
-        if hand_written_lrn:
-            network.norm = HandWrittenLRN()
+        network = make_network(workload, weights, hand_written_lrn)
         self.network = network.to(device, memory_format=torch.channels_last).train(workload.training)
         images, labels = workload.images_and_labels()
         self.images = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)  # channels-last already
