@@ -18,6 +18,10 @@ from typing import Any
 import numpy as np
 
 from minicnn.nn import Parameter
+from minicnn.ops.concat import Concat
+from minicnn.ops.conv import Conv2d
+from minicnn.ops.dropout import Dropout
+from minicnn.ops.relu import ReLU
 from minicnn.study.explorer.formulas import filled_in, formula_of, sizes_of
 from minicnn.study.explorer.patches import patches_of
 from minicnn.study.explorer.record import Edge, Node, Op, Recording
@@ -182,7 +186,7 @@ class _Description:
         for name, node in zip(names, inputs, strict=True):
             shapes[name] = shapes[f"g{name}"] = node.data.shape
         formula = formula_of(function)
-        described = {
+        described: dict[str, Any] = {
             "op": function.name,
             "path": function.module_path,
             "group": self.group_of.get(place),
@@ -195,8 +199,8 @@ class _Description:
             "filledBackward": filled_in(formula.backward, function, shapes),
             "remark": _remark(op, output.data),
         }
-        if function.name == "concat":
-            described["bounds"] = function.bounds  # type: ignore[attr-defined]
+        if isinstance(function, Concat):
+            described["bounds"] = function.bounds
         if len(inputs) > 1 and output.gradient is not None:
             gx = recording.edges[op.edges[0]].gradient
             patches = patches_of(function, inputs[0].data, inputs[1].data, output.gradient, gx)
@@ -215,8 +219,8 @@ class _Description:
         slices: list[tuple[int, int]] = []
         if node.creator is not None:
             function = self.recording.ops[node.creator].function
-            if function.name == "concat" and getattr(function, "axis", None) == 3:
-                slices = function.bounds  # type: ignore[attr-defined]
+            if isinstance(function, Concat) and function.axis == 3:
+                slices = function.bounds
         return strongest(decides[0], slices)
 
     def _common_limit(self, node: Node) -> float | None:
@@ -270,12 +274,13 @@ def _names_of_inputs(op: Op) -> list[str]:
 
 def _remark(op: Op, y: np.ndarray) -> str:
     """Say what is special about an op here, such as what of a gradient gets through."""
-    if op.function.name == "relu":
+    function = op.function
+    if isinstance(function, ReLU):
         return f"{np.count_nonzero(y > 0):,} of {y.size:,} units are on and let their gradient pass"
-    if op.function.name in ("conv2d", "conv2d_relu") and op.function.window.is_pointwise:  # type: ignore[attr-defined]
+    if isinstance(function, Conv2d) and function.window.is_pointwise:
         return "1x1 with stride 1: every pixel is a patch of its own, and cols is x itself"
-    if op.function.name == "dropout":
-        kept = np.count_nonzero(op.function.mask)  # type: ignore[attr-defined]
+    if isinstance(function, Dropout):
+        kept = np.count_nonzero(function.mask)
         return f"{kept:,} of {y.size:,} units were kept and let their gradient pass, scaled up"
     return ""
 

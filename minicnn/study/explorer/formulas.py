@@ -12,6 +12,7 @@ import re
 import sys
 from dataclasses import dataclass
 
+from minicnn.ops.concat import Concat
 from minicnn.shapes import Window
 from minicnn.tensor import Function
 
@@ -241,7 +242,7 @@ def filled_in(lines: tuple[str, ...], function: Function, shapes: dict[str, tupl
     >>> filled_in(("gw = x^T @ gy",), y.creator, {"x": (1, 8), "gy": (1, 10), "gw": (8, 10)})
     ['gw (8, 10) = x^T (8, 1) @ gy (1, 10)']
     """
-    if function.name == "concat":
+    if isinstance(function, Concat):
         return _slices(lines, function)
     sizes = sizes_of(function)
     filled = []
@@ -273,11 +274,10 @@ def _matrix_product(line: str, shapes: dict[str, tuple[int, ...]]) -> str | None
     return f"{result} = {operand(match[2], match[3])} @ {operand(match[4], match[5])}"
 
 
-def _slices(lines: tuple[str, ...], function: Function) -> list[str]:
+def _slices(lines: tuple[str, ...], function: Concat) -> list[str]:
     """Fill in what concat joins, or cuts apart."""
-    bounds: list[tuple[int, int]] = getattr(function, "bounds", [])
+    bounds = function.bounds
     if not lines or not lines[0].startswith("gx"):
         return [" + ".join(str(stop - start) for start, stop in bounds) + f" = {bounds[-1][1]} channels"]
-    axis = getattr(function, "axis", 0)
-    before = ":, " * axis
+    before = ":, " * function.axis
     return [f"gx_{k} = gy[{before}{start} : {stop}]" for k, (start, stop) in enumerate(bounds, start=1)]

@@ -11,9 +11,13 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 TILE = 32  # pixels along the longer side of one channel
 GAP = 2
@@ -227,7 +231,7 @@ def _uri(levels: Levels, signed: bool) -> str:
     return _data_uri(image, transparency=TRANSPARENT)
 
 
-def _data_uri(image: object, **options: int) -> str:
+def _data_uri(image: Image.Image, **options: int) -> str:
     file = io.BytesIO()
-    image.save(file, "PNG", optimize=False, **options)  # type: ignore[attr-defined]
+    image.save(file, "PNG", optimize=False, **options)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
