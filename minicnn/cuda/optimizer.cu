@@ -15,7 +15,7 @@ struct Row {
 };
 
 // rates (rows of the table, 3): lr, lr * momentum and weight_decay of each parameter, which a schedule may change
-// between two replays of a captured step. Nothing moves if the loss, `guard`, is not finite: then the weights of
+// between two replays of a recorded step. Nothing moves if the loss, `guard`, is not finite: then the weights of
 // before can be looked at. It may be null.
 template <typename T>
 __global__ void sgd_step(

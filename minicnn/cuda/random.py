@@ -1,6 +1,6 @@
 """Random numbers that are made on the GPU, by a generator without history.
 
-Like `minicnn.random`, but the key lies in the GPU's memory: a captured training step, replayed, draws new
+Like `minicnn.random`, but the key lies in the GPU's memory: a recorded training step, replayed, draws new
 numbers as soon as there is a new key. The numbers are not those that NumPy draws from the same seed.
 """
 
