@@ -121,7 +121,8 @@ def _imported(source: str) -> ModuleType:
         if not is_file:
             return importlib.import_module(source)
         spec = importlib.util.spec_from_file_location(Path(source).stem, source)
-        assert spec is not None and spec.loader is not None  # noqa: PT018
+        assert spec is not None  # a file that ends in .py has both
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module

@@ -112,7 +112,7 @@ def _summarize(network: Module, shape: tuple[int, ...], options: argparse.Namesp
         raise UsageError(f"{error}; the input was {size}, --input-shape takes another") from None
     except (MinicnnError, MemoryError):
         raise
-    except Exception as error:
+    except Exception as error:  # the user's code may raise anything; an error of ours is no bad input
         if options.model.is_named:
             raise
         raise UsageError(f"{name}: its forward failed: {in_words(error)}") from None

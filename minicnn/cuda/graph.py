@@ -157,7 +157,7 @@ class RecordedFunction:
                 self.stream.begin_capture()
                 try:
                     self._outputs = self.function(**self._inputs)
-                except BaseException as error:
+                except BaseException as error:  # Ctrl-C too must end the recording
                     with suppress(Exception):  # the recording is spoilt; what spoilt it is what matters
                         self.stream.end_capture()
                     if not isinstance(error, Exception) or isinstance(error, (MinicnnError, MemoryError)):

@@ -33,7 +33,8 @@ def reason(row: PaperRow, column: str, weights: int, biases: int, macs: int) -> 
     >>> print(reason(conv1, "ops", 3 * 49 * 64, 64, 3 * 49 * 64 * 112 * 112))
     a separable 7x7 with depth multiplier 8: 3*49*8 + 24*64 = 2,712 weights, times 112*112 = 34.02M
     """
-    assert row.params is not None and row.operations is not None  # noqa: PT018
+    assert row.params is not None
+    assert row.operations is not None
     if row.window and (multiplier := depth_multiplier(row)) is not None:
         return _separable(row, column, multiplier)
     fits = columns_fit_each_other(row)
