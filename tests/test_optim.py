@@ -122,6 +122,19 @@ def test_biases_are_not_decayed_and_may_be_faster(rng):
     assert [(group["lr"], group["weight_decay"]) for group in groups] == [(0.1, 0.2), (0.2, 0.0)]
 
 
+def test_layers_with_rates_of_their_own():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 3), nn.Linear(3, 1))
+    groups = optim.weight_and_bias_groups(model, 0.1, 0.2, bias_lr_factor=2.0, layer_factors={"1": 5.0})
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    found = {names[id(p)]: (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
+    assert found == {
+        "0.weight": (0.1, 0.2), "0.bias": (0.2, 0.0), "1.weight": (0.5, 0.2), "1.bias": (1.0, 0.0),
+        "2.weight": (0.1, 0.2), "2.bias": (0.2, 0.0),
+    }  # fmt: skip
+    with pytest.raises(UsageError, match=r"^layer_factors: 7: the model has no child of this name"):
+        optim.weight_and_bias_groups(model, 0.1, 0.2, layer_factors={"1": 5.0, "7": 2.0})
+
+
 def test_state_dict_continues_exactly(rng):
     gradients = list(rng.standard_normal((6, 4)))
     whole, first = nn.Parameter(np.ones(4)), nn.Parameter(np.ones(4))

@@ -24,7 +24,11 @@ class ParameterGroup:
 
 
 def weight_and_bias_groups(
-    model: Module, lr: float, weight_decay: float, bias_lr_factor: float = 1.0
+    model: Module,
+    lr: float,
+    weight_decay: float,
+    bias_lr_factor: float = 1.0,
+    layer_factors: Mapping[str, float] | None = None,
 ) -> list[dict[str, Any]]:
     """Split a model's parameters so that biases are not decayed.
 
@@ -40,20 +44,44 @@ def weight_and_bias_groups(
         Decay of the weights; biases have none.
     bias_lr_factor : float, default=1.0
         Rate of the biases, relative to `lr`.
+    layer_factors : mapping of str to float, default=None
+        Rates of their own for direct children of the model, relative to the others: ``{"conv1": 2.0}``.
 
     Returns
     -------
     list of dict
-        Two groups for `SGD`: the weights, and the parameters whose name ends in ``bias``.
+        Two groups for `SGD`: the weights, and the parameters whose name ends in ``bias``; with
+        `layer_factors`, two for each factor.
+
+    Raises
+    ------
+    UsageError
+        If there is a factor for something that has no parameters in this model.
+
+    Examples
+    --------
+    >>> from minicnn import nn
+    >>> model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    >>> groups = weight_and_bias_groups(model, lr=0.1, weight_decay=1e-4, layer_factors={"0": 2.0})
+    >>> [(group["lr"], group["weight_decay"], group["params"][0].shape) for group in groups]
+    [(0.2, 0.0001, (4, 3)), (0.1, 0.0001, (3, 2)), (0.2, 0.0, (3,)), (0.1, 0.0, (2,))]
     """
-    named = list(model.named_parameters())
-    weights = [p for name, p in named if name.rpartition(".")[2] != "bias"]
-    biases = [p for name, p in named if name.rpartition(".")[2] == "bias"]
-    groups = [
-        {"params": weights, "lr": lr, "weight_decay": weight_decay},
-        {"params": biases, "lr": lr * bias_lr_factor, "weight_decay": 0.0},
-    ]
-    return [group for group in groups if group["params"]]
+    factors = dict(layer_factors or {})
+    named = [(name.partition(".")[0], name.rpartition(".")[2], p) for name, p in model.named_parameters()]
+    if unknown := sorted(factors.keys() - {layer for layer, _, _ in named}):
+        raise UsageError(f"layer_factors: {unknown[0]}: the model has no child of this name with parameters")
+    groups = []
+    for biases in (False, True):
+        by_factor: dict[float, list[Parameter]] = {}
+        for layer, kind, parameter in named:
+            if (kind == "bias") == biases:
+                by_factor.setdefault(factors.get(layer, 1.0), []).append(parameter)
+        rate, decay = (lr * bias_lr_factor, 0.0) if biases else (lr, weight_decay)
+        groups += [
+            {"params": parameters, "lr": rate * factor, "weight_decay": decay}
+            for factor, parameters in by_factor.items()
+        ]
+    return groups
 
 
 def make_groups(given: list[Any], lr: float, weight_decay: float) -> list[ParameterGroup]:

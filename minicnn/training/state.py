@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,8 @@ class TrainingState:
     model : Module
     config : Config
     steps_per_epoch : int
+    layer_factors : mapping of str to float, default=None
+        Learning rates of single layers, see `optim.weight_and_bias_groups`.
 
     Attributes
     ----------
@@ -32,13 +34,21 @@ class TrainingState:
     average : optim.PolyakAverage or None
     """
 
-    def __init__(self, model: Module, config: Config, steps_per_epoch: int) -> None:
+    def __init__(
+        self,
+        model: Module,
+        config: Config,
+        steps_per_epoch: int,
+        layer_factors: Mapping[str, float] | None = None,
+    ) -> None:
         self.model = model
         self.config = config
         self.epoch = 0
         self.step = 0
         self.optimizer = optim.SGD(
-            optim.weight_and_bias_groups(model, config.lr, config.weight_decay, config.bias_lr_factor),
+            optim.weight_and_bias_groups(
+                model, config.lr, config.weight_decay, config.bias_lr_factor, layer_factors
+            ),
             config.lr,
             config.momentum,
             nesterov=config.nesterov,
