@@ -6,8 +6,8 @@ import argparse
 import json
 
 from minicnn.cli.checks import check_output_file, is_untrained_model
+from minicnn.cli.experiment.injection import injection_command
 from minicnn.cli.images_of_run import load_images_of_run
-from minicnn.cli.injection import injection_command
 from minicnn.cli.measured_batch import choose_batch, seed_dropouts
 from minicnn.cli.networks import INPUT_SIZE, build_network, load_network
 from minicnn.cli.train import resolve_config
@@ -95,7 +95,7 @@ def flow_command(options: argparse.Namespace) -> int:
     if options.png is not None:
         check_output_file("--png", options.png, ".png")
     if options.experiment is not None:
-        return injection_command(options)
+        return _injection(options)
     for name in ("epochs", "seeds"):
         if getattr(options, name) is not None:
             raise UsageError(f"--{name} belongs to --experiment")
@@ -117,6 +117,19 @@ def flow_command(options: argparse.Namespace) -> int:
     if options.png is not None:
         flow.draw(options.png, title)
     return 0
+
+
+def _injection(options: argparse.Namespace) -> int:
+    """Do what `minicnn experiment injection` does."""
+    if options.what not in ("googlenet-cifar", "googlenet_cifar"):
+        raise UsageError(f"--experiment trains {MODELS[0]} networks of its own; it takes no {options.what}")
+    for name in ("index", "batch_size", "layers"):
+        if getattr(options, name) is not None:
+            raise UsageError(f"--{name.replace('_', '-')} does not go together with --experiment")
+    if options.format not in ("table", "json"):
+        raise UsageError(f"--format: an experiment prints a table or json, got {options.format}")
+    options.limit = None
+    return injection_command(options)
 
 
 def _network_and_images(options: argparse.Namespace) -> tuple[Module, Config, Images, str]:

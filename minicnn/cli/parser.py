@@ -10,6 +10,8 @@ from minicnn.cli.cost import EXAMPLES as COST_EXAMPLES
 from minicnn.cli.cost import add_cost_flags
 from minicnn.cli.doctor import doctor_command
 from minicnn.cli.evaluate import evaluate_command
+from minicnn.cli.experiment import EXAMPLES as EXPERIMENT_EXAMPLES
+from minicnn.cli.experiment import add_experiment_flags
 from minicnn.cli.explore import EXAMPLES as EXPLORE_EXAMPLES
 from minicnn.cli.explore import add_explore_flags, explore_command
 from minicnn.cli.flow import add_flow_flags, flow_command
@@ -152,6 +154,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_flow_flags(flow)
     flow.set_defaults(command=flow_command)
+
+    add_experiment_flags(
+        add("experiment", "try out what lectures say about the network", EXPERIMENT_EXAMPLES)
+    )
 
     explore = add("explore", "write a page on which one steps backward through a network", EXPLORE_EXAMPLES)
     add_explore_flags(explore)

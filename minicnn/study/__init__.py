@@ -8,12 +8,13 @@ description of the network.
 """
 
 from minicnn.study.attribution import attribute_gradients
+from minicnn.study.branches import BranchScores, branch_scores
 from minicnn.study.certificate import Certificate, compare_with_paper
 from minicnn.study.certificate_rows import Entry, Reading
+from minicnn.study.experiments.injection import Injection, Measurement
 from minicnn.study.explorer import explore
 from minicnn.study.flow import GradientFlow, gradient_flow
 from minicnn.study.flow_row import FlowRow
-from minicnn.study.injection import Injection, Measurement
 from minicnn.study.layer_rows import LayerRow
 from minicnn.study.lecture_cases import lecture_cases
 from minicnn.study.looking import (
@@ -44,6 +45,8 @@ __all__ = [
     "gradient_flow",
     "GradientFlow",
     "FlowRow",
+    "BranchScores",
+    "branch_scores",
     "Injection",
     "Measurement",
     "LayerRow",

@@ -21,7 +21,8 @@ from minicnn.backend import Array, array_module
 from minicnn.errors import UsageError
 from minicnn.nn import GoogLeNetOutput, Module, in_mode
 from minicnn.study.graph import grads_set_aside
-from minicnn.tensor import Function, Observer, Tensor, composed, observed_by
+from minicnn.study.module_outputs import ModuleOutputs
+from minicnn.tensor import Tensor, composed, observed_by
 
 HEADS = ("main", "aux1", "aux2")
 
@@ -83,7 +84,7 @@ def attribute_gradients(
         raise UsageError(f"attribute_gradients: model: expected a Module, got {type(model).__name__}")
     if not (isinstance(aux_weight, (int, float)) and math.isfinite(aux_weight)):
         raise UsageError(f"attribute_gradients: aux_weight: expected a finite number, got {aux_weight!r}")
-    recorder = _Recorder(model)
+    recorder = ModuleOutputs(model)
     images = Tensor(x.data if isinstance(x, Tensor) else x, requires_grad=activations)
     with in_mode(model, training=True), composed(), observed_by(recorder):
         out = model(images)
@@ -129,37 +130,3 @@ def _walk(loss: Tensor | None, weight: float, wanted: Iterable[Tensor]) -> dict[
         if tensor.grad is not None:  # a tensor with two names comes here once
             found[tensor], tensor.grad = tensor.grad, None
     return found
-
-
-class _Recorder(Observer):
-    """Notes what each module returns, and the leaves of the graph."""
-
-    def __init__(self, model: Module) -> None:
-        self.root = model._name  # its name as a part of another module is no part of the paths
-        self.outputs: dict[str, Tensor] = {}
-        self.leaves: dict[Tensor, None] = {}
-        self._last: list[Tensor | None] = []  # for each open module, the output of the last op in it
-
-    def enter_module(self, path: str) -> None:
-        self._last.append(None)
-
-    def leave_module(self, path: str) -> None:
-        output = self._last.pop()
-        if output is None:
-            return
-        if self._last:
-            self._last[-1] = output
-        name = path.removeprefix(self.root).removeprefix(".") if self.root else path
-        if name:
-            self.outputs[self._unused(name)] = output
-
-    def after_forward(self, function: Function, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if self._last:
-            self._last[-1] = output
-        self.leaves.update((t, None) for t in inputs if t.creator is None and t.requires_grad)
-
-    def _unused(self, name: str) -> str:
-        calls = 1
-        while (numbered := name if calls == 1 else f"{name}:{calls}") in self.outputs:
-            calls += 1
-        return numbered

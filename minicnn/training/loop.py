@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,7 @@ from minicnn.training.diagnosis import PlateauWatch
 from minicnn.training.gradient_watch import GradientWatch, keep_recordings
 from minicnn.training.memory_advice import batch_that_fits
 from minicnn.training.metrics import HEADS, Figures, add_counts, evaluate
-from minicnn.training.nonfinite import find_first_nonfinite
+from minicnn.training.nonfinite import find_first_nonfinite, quiet_overflow
 from minicnn.training.progress import Progress
 from minicnn.training.run_folder import CURVES, RunFolder
 from minicnn.training.splits import Splits
@@ -91,7 +89,7 @@ def train(
         progress.say(notice)
     profiler = StepProfiler(run, state.step, steps_per_epoch, progress.say) if profile else None
 
-    with _quiet_overflow(), progress, profiler or nullcontext(), closing(take_step):
+    with quiet_overflow(), progress, profiler or nullcontext(), closing(take_step):
         for epoch in range(state.epoch, config.epochs):
             start = time.perf_counter()
             model.train()
@@ -223,11 +221,3 @@ def _rates_so_far(
     steps = np.unique(np.linspace(0, state.step - 1, 400).astype(int))
     rates = [state.config.lr * state.schedule(int(step), total_steps) for step in steps]
     return steps / steps_per_epoch, np.array(rates)
-
-
-@contextmanager
-def _quiet_overflow() -> Iterator[None]:
-    """Silence NumPy's overflow warnings: divergence is reported once, in words, by the loop."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        yield

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from minicnn.backend import Array, array_module
 from minicnn.nn import Module
 from minicnn.tensor import Function, Tensor, composed, no_grad, observe
@@ -35,3 +39,11 @@ def find_first_nonfinite(model: Module, images: Array) -> str:
 
 def _all_finite(array: Array) -> bool:
     return bool(array_module(array).isfinite(array).all())
+
+
+@contextmanager
+def quiet_overflow() -> Iterator[None]:
+    """Silence NumPy's overflow warnings: whoever trains reports divergence once, in words."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from minicnn import data, models, nn, study
-from minicnn.cli import injection as injection_cli
 from minicnn.cli import main
+from minicnn.cli.experiment import injection as injection_cli
 from minicnn.cli.networks import load_network
 from minicnn.parallel import get_num_threads, set_num_threads
 from minicnn.random import Stream, counter_generator

@@ -17,9 +17,9 @@ from typing import Any
 
 from minicnn.errors import UsageError
 from minicnn.study.attribution import HEADS
+from minicnn.study.experiments.injection_picture import draw_injection
 from minicnn.study.flow import GradientFlow
 from minicnn.study.flow_row import FlowRow, finite
-from minicnn.study.injection_picture import draw_injection
 
 LECTURE_END = 1e-7  # left at the start of what comes from the end
 LECTURE_HEADS = 1e-3  # what a head injects half-way

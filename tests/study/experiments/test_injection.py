@@ -9,9 +9,9 @@ from PIL import Image
 
 from minicnn import study
 from minicnn.errors import UsageError
+from minicnn.study.experiments.injection import Case, Spread
 from minicnn.study.flow import GradientFlow
 from minicnn.study.flow_row import FlowRow
-from minicnn.study.injection import Case, Spread
 
 BLOCKS = ("conv1", "inception3a", "inception4c", "inception5b")
 

@@ -1,0 +1,153 @@
+"""`minicnn experiment`: what it prints and writes, its errors, and being stopped."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minicnn.cli import main
+from minicnn.cli.experiment import heads as heads_cli
+from minicnn.cli.experiment import scale as scale_cli
+from minicnn.cli.experiment import short_training
+from minicnn.cli.train import resolve_config
+from minicnn.parallel import get_num_threads, set_num_threads
+from minicnn.training.state import TrainingState
+
+QUICK = ("--width", "0.02", "--epochs", "1", "--limit", "96")
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch, tmp_path):
+    monkeypatch.setattr("minicnn.data.dataset._SHAPES_TRAINING_IMAGES", 128)
+    monkeypatch.setattr("minicnn.data.dataset._SHAPES_TEST_IMAGES", 32)
+    monkeypatch.setattr(scale_cli, "MEASURED_IMAGES", 40)
+    monkeypatch.chdir(tmp_path)
+    threads = get_num_threads()
+    yield
+    set_num_threads(threads)
+
+
+def printed(capsys, *arguments, status=0, err=""):
+    assert main(["experiment", *arguments]) == status
+    captured = capsys.readouterr()
+    assert captured.err == err
+    return captured.out
+
+
+def fails(capsys, *arguments):
+    try:
+        status = main(["experiment", *arguments])
+    except SystemExit as error:
+        status = error.code
+    captured = capsys.readouterr()
+    assert (status, captured.out) == (2, "")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_heads(capsys, tmp_path):
+    text = printed(capsys, "heads", *QUICK, "--seeds", "2", "--png", "mine.png")
+    assert text.startswith("googlenet-cifar of width 0.02, trained on 77 images of shapes for 1 epochs\n")
+    assert "mean over 2 seeds ± standard deviation" in text
+    assert "the picture is mine.png, the numbers are in mine.json" in text
+    with Image.open(tmp_path / "mine.png") as picture:
+        assert picture.format == "PNG"
+    runs = json.loads((tmp_path / "mine.json").read_text())["runs"]
+    assert [(run["way"], run["seed"]) for run in runs] == [
+        (way, seed) for seed in (0, 1) for way in ("with heads", "without heads", "layer rates")
+    ]
+    for run in runs:
+        heads = ["main", "aux1", "aux2"] if run["way"] == "with heads" else ["main"]
+        assert list(run["test"]) == heads
+        assert [list(epoch) for epoch in run["validation"]] == [heads]
+        assert bool(run["rates"]) == (run["way"] == "layer rates")
+    rates = runs[2]["rates"]
+    assert next(iter(rates)) == "conv1"
+    assert list(rates)[-1] == "inception4d", "above the heads nothing changes"
+    assert not any(layer.startswith("aux") for layer in rates)
+    assert rates["conv1"] != 1.0
+
+
+def test_scale(capsys, tmp_path):
+    document = json.loads(printed(capsys, "scale", *QUICK, "--seeds", "2", "--format", "json"))
+    assert document == json.loads((tmp_path / "scale.json").read_text())
+    assert document["seeds"] == [0, 1]
+    assert list(document["methods"]) == ["silenced", "gradient"]
+    of_module = document["methods"]["silenced"]["inception3a"]
+    assert np.shape(of_module["trained"]["shares"]) == (2, 5, 4)
+    assert of_module["trained"]["slope"]["values"] != of_module["untrained"]["slope"]["values"]
+    with Image.open(tmp_path / "scale.png") as picture:
+        assert picture.format == "PNG"
+
+
+def test_results_do_not_depend_on_threads(capsys):
+    first, second = (
+        json.loads(printed(capsys, "heads", *QUICK, "--seeds", "1", "--format", "json", "--threads", threads))
+        for threads in ("1", "2")
+    )
+    assert first == second
+
+
+def test_networks_with_heads_and_without_start_alike():
+    config = resolve_config({"width": 0.02, "aux": True})
+    with_heads = short_training.starting_network(config, 10).state_dict()
+    without = short_training.starting_network(resolve_config({"width": 0.02, "aux": False}), 10).state_dict()
+    assert not any(name.startswith("aux") for name in without)
+    assert all(np.array_equal(with_heads[name], array) for name, array in without.items())
+
+
+def test_rates_of_single_layers():
+    config = resolve_config({"width": 0.02, "lr": 0.1, "bias_lr_factor": 3.0})
+    network = short_training.starting_network(config, 10)
+    groups = TrainingState(network, config, 5, {"conv1": 2.0}).optimizer.groups
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    rates = {names[id(parameter)]: group.lr for group in groups for parameter in group.params}
+    assert len(rates) == len(names)
+    assert rates["conv1.weight"] == pytest.approx(0.2)
+    assert rates["conv1.bias"] == pytest.approx(0.6)
+    assert rates["conv2.weight"] == pytest.approx(0.1)
+    assert rates["inception3a.conv1x1.bias"] == pytest.approx(0.3)
+
+
+def test_stopped_after_a_seed(capsys, tmp_path, monkeypatch):
+    run = heads_cli._run
+
+    def interrupted(way, config, *others):
+        if config.seed == 1:
+            raise KeyboardInterrupt
+        return run(way, config, *others)
+
+    monkeypatch.setattr(heads_cli, "_run", interrupted)
+    message = "minicnn: heads: stopped; this is what the finished seeds gave\n"
+    text = printed(capsys, "heads", *QUICK, "--seeds", "3", status=130, err=message)
+    assert "Accuracy in %, one seed" in text
+    assert len(json.loads((tmp_path / "heads.json").read_text())["runs"]) == 3
+
+    message = "minicnn: heads: stopped; no seed was finished\n"
+    assert printed(capsys, "heads", *QUICK, "--seed", "1", status=130, err=message) == ""
+
+
+def test_a_training_that_diverges(capsys, monkeypatch):
+    config = scale_cli._config
+    monkeypatch.setattr(scale_cli, "_config", lambda options, seed: _hot(config(options, seed)))
+    message = fails(capsys, "scale", *QUICK)
+    assert message.startswith("minicnn: error: seed 0: the loss became ")
+    assert "this training has diverged, and nothing can be said" in message
+
+
+def _hot(config):
+    return resolve_config({**config.to_json(), "lr": 1e30, "clip_norm": 0.0})
+
+
+def test_errors(capsys, tmp_path):
+    assert "required: NAME" in fails(capsys)
+    assert "invalid choice: 'alchemy'" in fails(capsys, "alchemy")
+    assert "expected a whole number of at least 1, got 0" in fails(capsys, "heads", "--seeds", "0")
+    assert "ends in .png, got heads.json" in fails(capsys, "heads", "--png", "heads.json")
+    assert "there is no folder" in fails(capsys, "scale", "--png", "no/scale.png")
+    (tmp_path / "taken.json").mkdir()
+    assert "got the folder taken.json" in fails(capsys, "scale", "--png", "taken.png")
+    assert "unrecognized arguments: --data" in fails(capsys, "scale", "--data", "cifar10")
+    assert "invalid choice: 'relu'" in fails(capsys, "injection", "--activation", "relu")
+    assert "batch" in fails(capsys, "heads", *QUICK[:4], "--limit", "20")
