@@ -117,7 +117,7 @@ class GoogLeNet(nn.Module):
         self.pool4 = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         self.inception5a = inception(self.inception4e.out_channels, "5a")
         self.inception5b = inception(self.inception5a.out_channels, "5b")
-        self.global_pool = nn.GlobalAvgPool2d()
+        self.global_pool: nn.Module = nn.GlobalAvgPool2d()
         self.dropout = nn.Dropout(0.4, rng=rng)
         self.fc = nn.Linear(self.inception5b.out_channels, num_classes, rng=rng)
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from minicnn import Tensor
 from minicnn.cli import main
 from minicnn.cli.experiment import heads as heads_cli
+from minicnn.cli.experiment import pooling as pooling_cli
 from minicnn.cli.experiment import scale as scale_cli
 from minicnn.cli.experiment import short_training
 from minicnn.cli.train import resolve_config
@@ -69,6 +71,28 @@ def test_heads(capsys, tmp_path):
     assert rates["conv1"] != 1.0
 
 
+def test_pooling(capsys, tmp_path):
+    document = json.loads(printed(capsys, "pooling", *QUICK, "--seeds", "1", "--format", "json"))
+    average, flattened = document["runs"]
+    assert (average["way"], flattened["way"]) == ("average", "flattened")
+    assert flattened["classifier_weights"] - 10 == 16 * (average["classifier_weights"] - 10)
+    assert average["validation"] != flattened["validation"]
+    assert (tmp_path / "pooling.png").exists()
+
+
+def test_a_flattened_network_starts_as_the_other():
+    config = resolve_config({"width": 0.02})
+    plain, flattened = (short_training.starting_network(config, 10) for _ in range(2))
+    pooling_cli._flatten(flattened, config)
+    x = Tensor(np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32))
+    assert flattened(x).logits.shape == (2, 10)
+    one, other = plain.state_dict(), flattened.state_dict()
+    assert list(one) == list(other)
+    assert [name for name in one if not np.array_equal(one[name], other[name])] == ["fc.weight"]
+    assert other["fc.weight"].shape[0] == 16 * one["fc.weight"].shape[0]
+    assert other["fc.weight"].std() == pytest.approx(0.01, rel=0.1), "small, as every classifier"
+
+
 def test_scale(capsys, tmp_path):
     document = json.loads(printed(capsys, "scale", *QUICK, "--seeds", "2", "--format", "json"))
     assert document == json.loads((tmp_path / "scale.json").read_text())
@@ -111,14 +135,14 @@ def test_rates_of_single_layers():
 
 
 def test_stopped_after_a_seed(capsys, tmp_path, monkeypatch):
-    run = heads_cli._run
+    run = heads_cli._train
 
     def interrupted(way, config, *others):
         if config.seed == 1:
             raise KeyboardInterrupt
         return run(way, config, *others)
 
-    monkeypatch.setattr(heads_cli, "_run", interrupted)
+    monkeypatch.setattr(heads_cli, "_train", interrupted)
     message = "minicnn: heads: stopped; this is what the finished seeds gave\n"
     text = printed(capsys, "heads", *QUICK, "--seeds", "3", status=130, err=message)
     assert "Accuracy in %, one seed" in text

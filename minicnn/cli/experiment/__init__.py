@@ -8,6 +8,7 @@ from collections.abc import Callable
 from minicnn.cli.checks import check_output_file
 from minicnn.cli.experiment.heads import heads_command
 from minicnn.cli.experiment.injection import injection_command
+from minicnn.cli.experiment.pooling import pooling_command
 from minicnn.cli.experiment.scale import scale_command
 from minicnn.cli.values import positive_number, positive_whole_number, whole_number
 from minicnn.parallel import set_num_threads
@@ -25,6 +26,11 @@ HEADS = """\
 Trains the same network three times for each seed: with the auxiliary heads; without them; and without them,
 but with learning rates of single layers raised as much as the heads raise their gradients. Compares the
 accuracy of every head on images not trained on.
+"""
+POOLING = """\
+Trains the same network twice for each seed: with its classifier on the average of each channel, as published,
+and with a classifier on all places of the last module, which has 16 times as many weights. Compares their
+accuracy on images not trained on.
 """
 SCALE = """\
 Asks whether an inception module picks its filter size by the size of the object. Trains networks on the
@@ -62,6 +68,11 @@ def add_experiment_flags(parser: argparse.ArgumentParser) -> None:
         {"seeds": "5", "epochs": "4", "limit": "5,000"},
     )  # fmt: skip
     _add_data_flags(heads)
+    pooling = add(
+        "pooling", "is a classifier on averages more accurate?", POOLING, pooling_command,
+        {"seeds": "5", "epochs": "4", "limit": "5,000"},
+    )  # fmt: skip
+    _add_data_flags(pooling)
     add(
         "scale", "do larger objects use larger filters?", SCALE, scale_command,
         {"seeds": "5", "epochs": "4", "limit": "8,000"},

@@ -1,4 +1,4 @@
-"""The heads experiment's summary: its numbers, and that it says what they say."""
+"""Summaries of experiments on ways to train: their numbers, and that they say what these say."""
 
 import json
 
@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from minicnn.study.experiments.heads import RATES, WITH, WITHOUT, HeadsExperiment, HeadsRun
+from minicnn.study.experiments.pooling import AVERAGE, FLATTENED, PoolingExperiment, PoolingRun
 
 
 def run(way, seed, end, aux=None, early=0.2, rate=None):
@@ -75,6 +76,25 @@ def test_one_seed():
     assert "one seed" in str(found)
     assert "±" not in str(found)
     assert "cannot be told from 1 seed)" in said(found)[3]
+
+
+def pooling(gain):
+    runs = [
+        PoolingRun(way, seed, ({"main": end}, {"main": end}), {"main": end}, 100)
+        for seed in range(3)
+        for way, end in ((AVERAGE, 0.5 + gain + 0.001 * seed), (FLATTENED, 0.5))
+    ]
+    return PoolingExperiment(tuple(runs))
+
+
+def test_what_is_said_about_pooling():
+    lines = said(pooling(0.2))
+    assert "average against flattened: +20.1 (+19.9 to +20.3) at the end (the average is better)" in lines[1]
+    assert lines[2] == "- at the end, the 0.6 that the paper found on ImageNet lies outside of the interval."
+    assert "the interval includes the 0.6" in said(pooling(0.005))[2]
+    assert "(the average is worse)" in said(pooling(-0.2))[1]
+    assert "Parameters of the classifier: 100 (average), 100 (flattened)" in str(pooling(0.2))
+    assert "aux1" not in str(pooling(0.2))
 
 
 def test_table_json_and_picture(tmp_path):

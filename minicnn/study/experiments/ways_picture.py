@@ -1,4 +1,4 @@
-"""The picture of the heads experiment: accuracy over the epochs, and of every head at the end."""
+"""The picture of ways to train: accuracy over the epochs, and of every head at the end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ COLOURS = ("#d55e00", "#0b4f8a", "#009e73")
 LINES = ("-", (0, (4, 2)), (0, (1, 1.5)))
 
 
-def draw_heads(
+def draw_ways(
+    question: str,
     curves: Mapping[str, Sequence[Sequence[float]]],
     at_end: Mapping[tuple[str, str], Sequence[float]],
     path: Path,
@@ -27,6 +28,8 @@ def draw_heads(
 
     Parameters
     ----------
+    question : str
+        The title.
     curves : mapping of str to sequence
         For each way to train, validation accuracies over the epochs in percent, a curve for each seed.
     at_end : mapping of (str, str) to sequence
@@ -36,10 +39,7 @@ def draw_heads(
     """
     figure = new_figure(12.5, 5)
     left, right = figure.subplots(1, 2, sharey=True)
-    figure.suptitle(
-        "Do auxiliary heads help a network to learn?",
-        x=0.01, ha="left", fontsize=16, fontweight="bold", color=INK,
-    )  # fmt: skip
+    figure.suptitle(question, x=0.01, ha="left", fontsize=16, fontweight="bold", color=INK)
     _draw_curves(left, curves)
     _draw_ends(right, list(curves), at_end)
     for axes in (left, right):
@@ -49,7 +49,7 @@ def draw_heads(
 
 def _draw_curves(axes: Axes, curves: Mapping[str, Sequence[Sequence[float]]]) -> None:
     axes.set_title("main head, validation images", loc="left", fontsize=13, color=INK)
-    for (way, of_seeds), colour, line in zip(curves.items(), COLOURS, LINES, strict=True):
+    for (way, of_seeds), colour, line in zip(curves.items(), COLOURS, LINES, strict=False):
         values = np.array(of_seeds)  # (seeds, epochs)
         epochs = np.arange(1, values.shape[1] + 1)
         axes.plot(epochs, values.mean(axis=0), color=colour, linestyle=line, linewidth=2.5, label=way)
