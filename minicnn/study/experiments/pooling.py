@@ -1,7 +1,8 @@
 """Whether averaging over the image before the classifier makes a network more accurate.
 
 "A move from fully connected layers to average pooling improved the top-1 accuracy by about 0.6%", on ImageNet
-(Szegedy et al. 2014, section 5). Lectures repeat the figure. Here, on small images, the same network is trained with its classifier on
+(Szegedy et al. 2014, section 5). Lectures repeat the figure. Here, on small images, the same network
+is trained with its classifier on
 
     average      the mean of each of the C channels over the 4x4 places of 5b, C numbers
     flattened    all 16 C numbers, so that the classifier has 16 times as many weights
