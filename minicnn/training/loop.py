@@ -83,10 +83,10 @@ def train(
     if checkpoint:
         state.restore(checkpoint)
     rows = run.keep_metrics(state.epoch)
-    take_step = TrainingStep(model, state)
     keep_recordings(run, state.step)
     watch = PlateauWatch(num_classes, steps_per_epoch)
     progress = Progress(config.epochs, steps_per_epoch * config.batch_size, state.epoch)
+    take_step = TrainingStep(model, state, progress.say)
     if notice:
         progress.say(notice)
     profiler = StepProfiler(run, state.step, steps_per_epoch, progress.say) if profile else None

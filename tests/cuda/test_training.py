@@ -10,10 +10,11 @@ from PIL import Image
 
 from minicnn import DeviceError, DeviceMemoryError, Tensor, nn
 from minicnn import functional as F
-from minicnn.backend import to_device
+from minicnn.backend import to_device, to_numpy
 from minicnn.cli import main
-from minicnn.cuda import cublas
+from minicnn.cuda import cublas, graph
 from minicnn.data import Normalisation
+from minicnn.tensor import Function
 from minicnn.training import (
     Config,
     DataFacts,
@@ -173,6 +174,72 @@ def test_a_number_that_is_not_finite_is_located(config, images, tmp_path, monkey
     ):
         train(model, config, splits, folder)
     assert all(np.isfinite(array).all() for array in model.state_dict().values())
+
+
+class BatchedProduct(nn.Module):
+    """Pixels that look at each other: a product of stacks of matrices, which CuPy leaves to its own cuBLAS."""
+
+    def forward(self, x):
+        pixels = x.reshape(x.shape[0], -1, x.shape[-1])
+        return x + F.matmul(F.matmul(pixels, pixels.transpose(0, 2, 1)), pixels).reshape(*x.shape) * 1e-3
+
+
+class ReadingTheNorm(nn.Module):
+    def forward(self, x):
+        return x * (1 / (1 + float(abs(x.numpy()).max())))
+
+
+class ReadingInTheGradient(Function):
+    name = "clip"
+
+    def forward(self, x):
+        return x.copy()
+
+    def backward(self, gy):
+        return (gy * min(1.0, float(to_numpy(abs(gy).max()))),)
+
+
+class ClippedGradient(nn.Module):
+    def forward(self, x):
+        return ReadingInTheGradient().apply(x)
+
+
+@pytest.mark.parametrize(
+    ("layer", "named"),
+    [
+        (BatchedProduct, "matmul in norm: NotImplementedError: calling cuBLAS API during stream capture is"),
+        (ReadingTheNorm, "norm: CUDARuntimeError: cudaErrorStreamCaptureUnsupported"),
+        (ClippedGradient, "the gradient of clip in norm: CUDARuntimeError: cudaErrorStreamCaptureUnsupported"),
+    ],
+)
+def test_a_step_that_cannot_be_recorded_is_run_op_by_op(
+    stand_in, config, images, tmp_path, capsys, monkeypatch, layer, named
+):
+    """With the bits of steps that nobody tried to record, and said once."""
+
+    def trained(name):
+        model = network(config, 0.3)
+        model.norm = layer()
+        splits = make_splits(images, config, SIZE)
+        folder = RunFolder.create(tmp_path / name, config, splits.facts)
+        train(model, config, splits, folder)
+        return model, folder, capsys.readouterr().out
+
+    tried, tried_folder, said = trained("tried")
+    monkeypatch.setattr(graph, "WARM_UPS", 1000)
+    plain, plain_folder, plain_said = trained("plain")
+    assert said.count("cannot be recorded") == 1
+    (line,) = (line for line in said.splitlines() if "cannot be recorded" in line)
+    assert line.startswith(f"this training step cannot be recorded as a CUDA graph, because of {named}")
+    assert line.endswith("; it is run op by op instead: the same results, but slower")
+    assert "recorded" not in plain_said
+    for name, array in plain.state_dict().items():
+        np.testing.assert_array_equal(tried.state_dict()[name], array, err_msg=name)
+    losses = [[row["train_loss"] for row in f.read_metrics()] for f in (tried_folder, plain_folder)]
+    assert losses[0] == losses[1]
+    velocities = [load_checkpoint(f.checkpoint_path).velocity for f in (tried_folder, plain_folder)]
+    for name, array in velocities[1].items():
+        np.testing.assert_array_equal(velocities[0][name], array, err_msg=name)
 
 
 @pytest.fixture
