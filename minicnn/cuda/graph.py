@@ -169,7 +169,7 @@ class RecordedFunction:
             self._kept = [*_state.kept, *uploads]
         finally:
             _state.uploads, _state.kept = None, []
-            for target, values in uploads:  # of a failed recording too: who sent something does not ask again
+            for target, values in uploads:  # of a failed recording too: they count as sent
                 target.set(values)
         self._graph, self._outputs, self._read = graph, outputs, self.what_it_reads()
 
@@ -185,8 +185,8 @@ class RecordedFunction:
                 is_spoilt = True
             if not isinstance(error, Exception) or isinstance(error, (MemoryError, DeviceMemoryError)):
                 raise
-            # Not everything that CuPy refuses spoils the recording, and some of it is a NotImplementedError or
-            # a RuntimeError like any other. If the error is not about recording, running op by op shows it.
+            # Not all that CuPy refuses spoils the recording, and some of it is a NotImplementedError or a
+            # RuntimeError like any other. If the error is not about recording, running op by op shows it.
             if not (is_spoilt or _tells_of_capture(error)):
                 raise
             self.can_be_recorded = False

@@ -113,16 +113,15 @@ class TrainingStep:
             average.update(loss)
         return loss.data, count_heads(out, labels)
 
-    def _run_recorded(
-        self, recorded: RecordedFunction, images: Array, labels: Array
-    ) -> tuple[Array, Array]:
+    def _run_recorded(self, recorded: RecordedFunction, images: Array, labels: Array) -> tuple[Array, Array]:
         try:
             loss, counts = recorded(images=images, labels=labels)
             return loss, counts
         except RecordingError as error:
             self.say(
                 f"this training step cannot be recorded as a CUDA graph, because of "
-                f"{culprit(error, self.model)}: {error}; it is run op by op instead: the same results, but slower"
+                f"{culprit(error, self.model)}: {error}; "
+                "it is run op by op instead: the same results, but slower"
             )
         # Out here the error, and with it all that the failed recording had in memory, is gone.
         loss, counts = recorded(images=images, labels=labels)
