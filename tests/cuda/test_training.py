@@ -296,7 +296,8 @@ def test_a_gpu_that_is_much_too_small_says_so(small_workspace, images, tmp_path)
 
 IN_PARTS = (
     r"out of GPU memory: \w+ in [\w.]+ asked for \d+\.\d MiB, when \d\.\d MiB of the \d\.\d MiB on cuda:0 "
-    r"were taken, when evaluating {} images at once; going on with (\d+) at once: the same results, but slower"
+    r"were taken, when evaluating {} images at once; "
+    r"going on with (\d+) at once: the same results, but slower"
 )
 
 

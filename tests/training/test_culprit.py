@@ -55,9 +55,13 @@ def test_the_innermost_is_named(fails_in, named):
     with pytest.raises(RuntimeError) as caught:
         step()
     assert culprit(caught.value, model) == named
-    with pytest.raises(ValueError, match="wrapped") as wrapped:
+
+    def wrapped_step():
         try:
             step()
         except RuntimeError as error:
             raise ValueError("wrapped") from error
+
+    with pytest.raises(ValueError, match="wrapped") as wrapped:
+        wrapped_step()
     assert culprit(wrapped.value, model) == named
