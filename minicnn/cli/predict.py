@@ -11,6 +11,7 @@ from minicnn import functional as F
 from minicnn.cli.networks import INPUT_SIZE, load_network
 from minicnn.parallel import set_num_threads
 from minicnn.tensor import Tensor, no_grad
+from minicnn.training import SmallerBatches
 
 BEST = 5
 IMAGES_AT_A_TIME = 32
@@ -24,10 +25,15 @@ def predict_command(options: argparse.Namespace) -> int:
     names = checkpoint.data.class_names
     size = INPUT_SIZE[checkpoint.config.model]
     images = np.stack([data.read_image(path, size) for path in options.images])
+    smaller = SmallerBatches()
     for start in range(0, len(images), IMAGES_AT_A_TIME):
         x = checkpoint.data.normalisation.apply(images[start : start + IMAGES_AT_A_TIME])
-        with no_grad():
-            probabilities = F.softmax(network(Tensor(x).to(options.device)).logits).numpy()  # (n, classes)
+
+        def classify(part: slice, x: np.ndarray = x) -> np.ndarray:
+            with no_grad():
+                return F.softmax(network(Tensor(x[part]).to(options.device)).logits).numpy()
+
+        probabilities = np.concatenate(list(smaller.run(classify, len(x))))  # (n, classes)
         for path, row in zip(options.images[start:], probabilities, strict=False):
             print(path)
             for best in np.argsort(-row, kind="stable")[:BEST]:

@@ -32,6 +32,14 @@ class _Handle(NamedTuple):
 
 
 class _ThreadState(threading.local):
+    """The handles of a thread: two on the thread that trains, with the stream it records on.
+
+    They are never destroyed. `cublasDestroy` waits for the whole device: from a finaliser, which may run at
+    any time and in any thread, it would spoil a graph that is being recorded elsewhere; after the driver has
+    shut down it may crash. Besides, only a thread that ends before the process leaves handles behind, and
+    those who compute on a GPU start none: all tiles are the calling thread's (`parallel.on_device_of`).
+    """
+
     def __init__(self) -> None:
         self.handles: dict[tuple[int, int], _Handle] = {}  # by device and stream
 

@@ -12,6 +12,8 @@ What is replayed are kernels with their arguments, addresses of arrays among the
 - Nothing waits for the GPU or reads from it while it takes notes. What the step needs of the host's numbers
   (addresses of arrays, for one) is sent when the recording is over: `upload`.
 - Shapes stay the same. A batch of another size is run without the graph.
+
+A function that cannot be recorded is refused once, with a RecordingError, and run as it is from then on.
 """
 
 from __future__ import annotations
@@ -19,16 +21,19 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from minicnn.backend import Array, array_module
-from minicnn.errors import DeviceError, MinicnnError
+from minicnn.errors import DeviceError, DeviceMemoryError
 
 BLOCK = 512  # bytes, of which CuPy makes its blocks
 WARM_UPS = 2  # runs before the recording: kernels are compiled, optimizers make their arrays
+
+
+class RecordingError(DeviceError):
+    """A function reads from the GPU, waits for it, or uses something that cannot be recorded as a graph."""
 
 
 class _ThreadState(threading.local):
@@ -106,6 +111,7 @@ class RecordedFunction:
         self.stream = _recording_stream()
         self.pool = cupy.cuda.MemoryPool()
         self.calls = 0
+        self.can_be_recorded = True  # until it has failed
         self._inputs: dict[str, Array] = {}
         self._outputs: tuple[Array, ...] = ()
         self._graph: Any = None
@@ -115,8 +121,12 @@ class RecordedFunction:
     def __call__(self, **inputs: Array) -> tuple[Array, ...]:
         """Run the function, or replay it if it was recorded for inputs of these shapes and dtypes.
 
-        The arrays returned by a replay are overwritten by the next one. DeviceError tells of a function that
-        cannot be recorded, because it reads from the GPU or uses something that does.
+        The arrays returned by a replay are overwritten by the next one.
+
+        Raises
+        ------
+        RecordingError
+            Once, if the function cannot be recorded. Nothing has run then; further calls run it op by op.
         """
         cupy = sys.modules["cupy"]
         before = cupy.cuda.get_current_stream()
@@ -140,7 +150,7 @@ class RecordedFunction:
         if self._graph is not None and self._read != self.what_it_reads():
             self._graph, self._kept, self.calls = None, [], 0
         self.calls += 1
-        if self.calls <= WARM_UPS:
+        if self.calls <= WARM_UPS or not self.can_be_recorded:
             with cupy.cuda.using_allocator(self.pool.malloc):
                 return self.function(**self._inputs)
         if self._graph is None:
@@ -151,28 +161,41 @@ class RecordedFunction:
 
     def _record(self) -> None:
         cupy = sys.modules["cupy"]
-        _state.uploads, _state.kept = [], []
+        uploads: list[tuple[Array, np.ndarray]] = []
+        _state.uploads, _state.kept = uploads, []
         try:
             with cupy.cuda.using_allocator(self._allocate_for_graph()):
-                self.stream.begin_capture()
-                try:
-                    self._outputs = self.function(**self._inputs)
-                except BaseException as error:  # Ctrl-C too must end the recording
-                    with suppress(Exception):  # the recording is spoilt; what spoilt it is what matters
-                        self.stream.end_capture()
-                    if not isinstance(error, Exception) or isinstance(error, (MinicnnError, MemoryError)):
-                        raise
-                    raise DeviceError(
-                        f"a function on a GPU cannot be recorded as a graph: {type(error).__name__}: {error}"
-                    ) from error
-                graph = self.stream.end_capture()
-            uploads = _state.uploads
+                graph, outputs = self._capture()
             self._kept = [*_state.kept, *uploads]
         finally:
             _state.uploads, _state.kept = None, []
-        for target, values in uploads:
-            target.set(values)
-        self._graph, self._read = graph, self.what_it_reads()
+            for target, values in uploads:  # of a failed recording too: they count as sent
+                target.set(values)
+        self._graph, self._outputs, self._read = graph, outputs, self.what_it_reads()
+
+    def _capture(self) -> tuple[Any, tuple[Array, ...]]:
+        self.stream.begin_capture()
+        try:
+            outputs = self.function(**self._inputs)
+        except BaseException as error:  # Ctrl-C too must end the recording
+            is_spoilt = False
+            try:
+                self.stream.end_capture()
+            except Exception:  # noqa: BLE001 - what spoilt the recording is what matters
+                is_spoilt = True
+            if not isinstance(error, Exception) or isinstance(error, (MemoryError, DeviceMemoryError)):
+                raise
+            # Not all that CuPy refuses spoils the recording, and some of it is a NotImplementedError or a
+            # RuntimeError like any other. If the error is not about recording, running op by op shows it.
+            if not (is_spoilt or _tells_of_capture(error)):
+                raise
+            self.can_be_recorded = False
+            raise RecordingError(_in_words(error)) from error
+        try:
+            return self.stream.end_capture(), outputs
+        except Exception as error:  # somebody has kept to himself what went wrong
+            self.can_be_recorded = False
+            raise RecordingError(_in_words(error)) from error
 
     def _allocate_for_graph(self) -> Callable[[int], Any]:
         """Return an allocator that gives up where CuPy would make room by giving memory back to the system.
@@ -195,3 +218,16 @@ class RecordedFunction:
 
 def _kinds(arrays: dict[str, Array]) -> dict[str, object]:
     return {name: (tuple(array.shape), array.dtype) for name, array in arrays.items()}
+
+
+def _tells_of_capture(error: BaseException | None) -> bool:
+    """Tell whether an error, or one that led to it, is about stream capture, by CuPy's and CUDA's words."""
+    while error is not None:
+        if "captur" in str(error).lower():
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _in_words(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -8,6 +8,7 @@ from minicnn.training.metrics import HEADS, Figures, evaluate
 from minicnn.training.overfit import overfit_one_batch
 from minicnn.training.recipes import RECIPES, Recipe, find_recipe
 from minicnn.training.run_folder import RunFolder, claim_free_folder, find_checkpoint
+from minicnn.training.smaller_batches import SmallerBatches
 from minicnn.training.splits import Images, Splits, load_images, make_splits
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "NonFiniteLossError",
     "Recipe",
     "RunFolder",
+    "SmallerBatches",
     "Splits",
     "claim_free_folder",
     "describe",

@@ -23,6 +23,7 @@ from minicnn.training.metrics import HEADS, Figures, add_counts, evaluate
 from minicnn.training.nonfinite import find_first_nonfinite, quiet_overflow
 from minicnn.training.progress import Progress
 from minicnn.training.run_folder import CURVES, RunFolder
+from minicnn.training.smaller_batches import SmallerBatches
 from minicnn.training.splits import Splits
 from minicnn.training.state import TrainingState
 from minicnn.training.step import StepResult, TrainingStep
@@ -67,7 +68,8 @@ def train(
     NonFiniteLossError
         If training diverges; the last completed epoch is kept.
     DeviceMemoryError
-        If a step does not fit into the memory of the GPU; says which batch size would.
+        If a step does not fit into the memory of the GPU; says which batch size would. An evaluation that
+        does not fit is done in smaller batches instead.
     CheckpointError
         If the run folder's checkpoint cannot be used.
     KeyboardInterrupt
@@ -81,10 +83,11 @@ def train(
     if checkpoint:
         state.restore(checkpoint)
     rows = run.keep_metrics(state.epoch)
-    take_step = TrainingStep(model, state)
     keep_recordings(run, state.step)
     watch = PlateauWatch(num_classes, steps_per_epoch)
     progress = Progress(config.epochs, steps_per_epoch * config.batch_size, state.epoch)
+    take_step = TrainingStep(model, state, progress.say)
+    smaller = SmallerBatches(progress.say)
     if notice:
         progress.say(notice)
     profiler = StepProfiler(run, state.step, steps_per_epoch, progress.say) if profile else None
@@ -111,7 +114,7 @@ def train(
             trained = time.perf_counter()
 
             with state.final_weights():
-                val = evaluate(model, splits.val.epoch(0), heads=config.aux)
+                val = evaluate(model, splits.val.epoch(0), heads=config.aux, smaller=smaller)
             if not math.isfinite(val["main"].loss):
                 where = "after the last step of the epoch"
                 raise _diverged("validation loss", val["main"].loss, where, state, run)
@@ -141,7 +144,7 @@ def train(
                 progress.say(message)
 
     with state.final_weights():
-        test = evaluate(model, splits.test.epoch(0), heads=False)
+        test = evaluate(model, splits.test.epoch(0), heads=False, smaller=smaller)
     result = {
         "test_accuracy": test["main"].accuracy,
         "test_top5": test["main"].top5,

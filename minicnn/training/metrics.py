@@ -12,6 +12,7 @@ from minicnn.backend import Array, array_module, to_numpy
 from minicnn.nn import GoogLeNetOutput, Module, in_mode
 from minicnn.parallel import on_device_of, pinned_blas
 from minicnn.tensor import Tensor, no_grad
+from minicnn.training.smaller_batches import SmallerBatches
 
 HEADS = ("main", "aux1", "aux2")
 
@@ -115,7 +116,12 @@ def count_batch(figures: dict[str, Figures], out: GoogLeNetOutput, labels: Array
     add_counts(figures, len(labels), to_numpy(count_heads(out, labels)))
 
 
-def evaluate(model: Module, batches: Iterable[tuple[Array, Array]], heads: bool) -> dict[str, Figures]:
+def evaluate(
+    model: Module,
+    batches: Iterable[tuple[Array, Array]],
+    heads: bool,
+    smaller: SmallerBatches | None = None,
+) -> dict[str, Figures]:
     """Measure a network in eval mode, without recording a graph.
 
     Parameters
@@ -125,14 +131,30 @@ def evaluate(model: Module, batches: Iterable[tuple[Array, Array]], heads: bool)
     batches : iterable of (images, labels)
     heads : bool
         Whether to measure the auxiliary heads too, which the network must have then.
+    smaller : SmallerBatches, optional
+        How to cut batches for which a GPU has no room; one that has found a size keeps to it.
 
     Returns
     -------
     dict of Figures
         By head: "main", and with `heads` also "aux1" and "aux2".
+
+    Raises
+    ------
+    DeviceMemoryError
+        If a GPU has no room for a single image.
     """
+    smaller = smaller or SmallerBatches()
     figures: dict[str, Figures] = {}
     with in_mode(model, training=False), no_grad(), pinned_blas():
         for images, labels in batches:
-            count_batch(figures, model(Tensor(images), heads=heads), labels)
+
+            def measure(
+                part: slice, images: Array = images, labels: Array = labels
+            ) -> tuple[int, np.ndarray]:
+                out = model(Tensor(images[part]), heads=heads)
+                return len(labels[part]), to_numpy(count_heads(out, labels[part]))
+
+            for count_of_part, counts in smaller.run(measure, len(labels)):
+                add_counts(figures, count_of_part, counts)
     return figures

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from minicnn import optim
 from minicnn.backend import Array, array_module, to_numpy
-from minicnn.cuda.graph import RecordedFunction
+from minicnn.cuda.graph import RecordedFunction, RecordingError
 from minicnn.cuda.products import get_float32_matmul_precision
 from minicnn.cuda.random import DeviceGenerator
 from minicnn.nn import Dropout, Module, total_loss
 from minicnn.parallel import pinned_blas
 from minicnn.random import Stream, counter_generator
 from minicnn.tensor import Tensor
+from minicnn.training.culprit import culprit
 from minicnn.training.metrics import count_heads
 from minicnn.training.state import TrainingState
 
@@ -38,18 +40,22 @@ class TrainingStep:
     """Forward, backward, clip, move: what training repeats.
 
     On a GPU the step is recorded as a graph and replayed (see `minicnn.cuda.graph`), with batches of the
-    first one's size; there, a step may not depend on the host by anything but what `_send` sends.
+    first one's size; there, a step may not depend on the host by anything but what `_send` sends. A step that
+    cannot be recorded is run op by op, on the same arrays and random numbers.
 
     Parameters
     ----------
     model : Module
         In training mode; its output is a `GoogLeNetOutput`.
     state : TrainingState
+    say : function, default=print
+        Takes a line that says, once, why the step cannot be recorded.
     """
 
-    def __init__(self, model: Module, state: TrainingState) -> None:
+    def __init__(self, model: Module, state: TrainingState, say: Callable[[str], None] = print) -> None:
         self.model = model
         self.state = state
+        self.say = say
         self.dropouts = [module for _, module in model.named_modules() if isinstance(module, Dropout)]
         xp = array_module(model.parameters()[0].data)
         self._recorded: RecordedFunction | None = None
@@ -68,7 +74,7 @@ class TrainingStep:
             if self._recorded is None:
                 loss, counts = self._compute(images, labels)
             else:
-                loss, counts = self._recorded(images=images, labels=labels)
+                loss, counts = self._run_recorded(self._recorded, images, labels)
             return StepResult(float(to_numpy(loss)), to_numpy(counts))
 
     def close(self) -> None:
@@ -106,6 +112,20 @@ class TrainingStep:
         if average:
             average.update(loss)
         return loss.data, count_heads(out, labels)
+
+    def _run_recorded(self, recorded: RecordedFunction, images: Array, labels: Array) -> tuple[Array, Array]:
+        try:
+            loss, counts = recorded(images=images, labels=labels)
+            return loss, counts
+        except RecordingError as error:
+            self.say(
+                f"this training step cannot be recorded as a CUDA graph, because of "
+                f"{culprit(error, self.model)}: {error}; "
+                "it is run op by op instead: the same results, but slower"
+            )
+        # Out here the error, and with it all that the failed recording had in memory, is gone.
+        loss, counts = recorded(images=images, labels=labels)
+        return loss, counts
 
     def _what_it_reads(self) -> tuple[object, ...]:
         config, optimizer, average = self.state.config, self.state.optimizer, self.state.average

@@ -1,12 +1,14 @@
 """A function of arrays on a GPU, recorded once and replayed."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
-from minicnn import DeviceError, Tensor
+from minicnn import ShapeError, Tensor
 from minicnn import functional as F
 from minicnn.backend import array_module, to_device, to_numpy
-from minicnn.cuda.graph import RecordedFunction, is_recording, keep, upload
+from minicnn.cuda.graph import RecordedFunction, RecordingError, is_recording, keep, upload
 from minicnn.cuda.launch import THREADS, launch
 from minicnn.cuda.table import ArrayTable
 
@@ -136,20 +138,90 @@ def test_an_array_that_only_a_table_knows_outlives_the_recording(gpu):
         assert to_numpy(result).tolist() == [[75 + call]]
 
 
-def test_reading_from_the_gpu_while_recording_is_an_error_and_recording_is_over(stand_in):
+def read_on_the_host(x):
+    return float(to_numpy(x)[0])
+
+
+def multiply_by_cupys_own_cublas(x):
+    return x @ x
+
+
+def wait_for_the_gpu(x):
+    array_module(x).cuda.get_current_stream().synchronize()
+
+
+def swallow_what_went_wrong(x):
+    with suppress(Exception):
+        to_numpy(x)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (read_on_the_host, "StreamCapture"),
+        (multiply_by_cupys_own_cublas, "NotImplementedError: calling cuBLAS API during stream capture"),
+        (wait_for_the_gpu, "StreamCapture"),
+        (swallow_what_went_wrong, "StreamCapture"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused_once_and_run_from_then_on(stand_in, spoil, reason):
+    steps = Steps(stand_in)
+
+    def function(x):
+        spoil(x)
+        return steps.step(x)
+
+    recorded = RecordedFunction(function, steps.send)
+    for call in range(1, 6):
+        if call == 3:
+            with pytest.raises(RecordingError, match=reason):
+                recorded(x=np.full(3, call, np.float32))
+            assert not is_recording()
+            assert float(array_module(steps.total).ones(1)[0]) == 1, "the stream is usable again"
+            assert to_numpy(steps.total).tolist() == [3] * 3, "nothing ran"
+        doubled, more = recorded(x=np.full(3, call, np.float32))
+        assert to_numpy(doubled).tolist() == [call * (call + 1)] * 3
+        assert to_numpy(more).tolist() == [call + 1] * 3
+    assert steps.sends == 0, "the function itself does what is to be done"
+
+
+def test_what_a_failed_recording_wanted_to_send_is_sent(stand_in):
+    """A table remembers what it has sent; the failure comes later."""
+    weights = to_device(np.full(3, 5, np.float32), stand_in)
+    moved = to_device(np.full(3, 7, np.float32), stand_in)
+    table = ArrayTable()
+
+    def function(x):
+        parts = array_module(x).empty((1, 1), np.float64)
+        w = moved if len(calls) >= 3 else weights  # sent while recording, not again afterwards
+        table.launch("sums_of_squares", [(w, w, w)], parts)
+        return (parts + read_on_the_host(x),)
+
+    recorded, calls = RecordedFunction(function, lambda: None), []
+    for call in range(1, 6):
+        calls.append(call)
+        if call == 3:
+            with pytest.raises(RecordingError):
+                recorded(x=np.ones(3, np.float32))
+        (result,) = recorded(x=np.ones(3, np.float32))
+        assert to_numpy(result).tolist() == [[148 if call >= 3 else 76]]
+
+
+@pytest.mark.parametrize("error", [KeyError("typo"), ShapeError("wrong"), MemoryError(), KeyboardInterrupt()])
+def test_an_error_that_is_not_about_recording_comes_as_itself(stand_in, error):
     def function(x):
         if is_recording():
-            to_numpy(x)
-        return (x,)
+            raise error
+        return (x + 1,)
 
     recorded = RecordedFunction(function, lambda: None)
     for _ in range(2):
         recorded(x=np.ones(2, np.float32))
-    with pytest.raises(DeviceError, match=r"cannot be recorded as a graph: .*StreamCapture"):
+    with pytest.raises(type(error)) as caught:
         recorded(x=np.ones(2, np.float32))
+    assert caught.value is error
     assert not is_recording()
-    xp = array_module(to_device(np.ones(1), stand_in))
-    assert float(xp.ones(1)[0]) == 1, "the stream is usable again"
+    assert float(array_module(to_device(np.ones(1), stand_in)).ones(1)[0]) == 1, "the stream is usable again"
 
 
 def test_forward_and_backward_replayed(gpu, rng):

@@ -1,7 +1,9 @@
 """Training on a GPU: the losses of the CPU, exact resumption, and what is said when something is wrong."""
 
+import gc
 import json
 import re
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -10,16 +12,21 @@ from PIL import Image
 
 from minicnn import DeviceError, DeviceMemoryError, Tensor, nn
 from minicnn import functional as F
-from minicnn.backend import to_device
+from minicnn.backend import to_device, to_numpy
 from minicnn.cli import main
-from minicnn.cuda import cublas
+from minicnn.cli.networks import load_network
+from minicnn.cuda import cublas, graph
+from minicnn.cuda.memory import peak_bytes
 from minicnn.data import Normalisation
+from minicnn.tensor import Function, no_grad
 from minicnn.training import (
     Config,
     DataFacts,
     Images,
     NonFiniteLossError,
     RunFolder,
+    SmallerBatches,
+    evaluate,
     load_checkpoint,
     make_splits,
     overfit_one_batch,
@@ -175,6 +182,72 @@ def test_a_number_that_is_not_finite_is_located(config, images, tmp_path, monkey
     assert all(np.isfinite(array).all() for array in model.state_dict().values())
 
 
+class BatchedProduct(nn.Module):
+    """Pixels that look at each other: products of stacks of matrices, which CuPy leaves to its own cuBLAS."""
+
+    def forward(self, x):
+        pixels = x.reshape(x.shape[0], -1, x.shape[-1])
+        return x + F.matmul(F.matmul(pixels, pixels.transpose(0, 2, 1)), pixels).reshape(*x.shape) * 1e-3
+
+
+class ReadingTheNorm(nn.Module):
+    def forward(self, x):
+        return x * (1 / (1 + float(abs(x.numpy()).max())))
+
+
+class ReadingInTheGradient(Function):
+    name = "clip"
+
+    def forward(self, x):
+        return x.copy()
+
+    def backward(self, gy):
+        return (gy * min(1.0, float(to_numpy(abs(gy).max()))),)
+
+
+class ClippedGradient(nn.Module):
+    def forward(self, x):
+        return ReadingInTheGradient().apply(x)
+
+
+@pytest.mark.parametrize(
+    ("layer", "named"),
+    [
+        (BatchedProduct, "matmul in norm: NotImplementedError: calling cuBLAS API during stream capture"),
+        (ReadingTheNorm, "norm: CUDARuntimeError: cudaErrorStreamCaptureUnsupported"),
+        (ClippedGradient, "the gradient of clip in norm: CUDARuntimeError: cudaErrorStreamCapture"),
+    ],
+)
+def test_a_step_that_cannot_be_recorded_is_run_op_by_op(
+    stand_in, config, images, tmp_path, capsys, monkeypatch, layer, named
+):
+    """With the bits of steps that nobody tried to record, and said once."""
+
+    def trained(name):
+        model = network(config, 0.3)
+        model.norm = layer()
+        splits = make_splits(images, config, SIZE)
+        folder = RunFolder.create(tmp_path / name, config, splits.facts)
+        train(model, config, splits, folder)
+        return model, folder, capsys.readouterr().out
+
+    tried, tried_folder, said = trained("tried")
+    monkeypatch.setattr(graph, "WARM_UPS", 1000)
+    plain, plain_folder, plain_said = trained("plain")
+    assert said.count("cannot be recorded") == 1
+    (line,) = (line for line in said.splitlines() if "cannot be recorded" in line)
+    assert line.startswith(f"this training step cannot be recorded as a CUDA graph, because of {named}")
+    assert line.endswith("; it is run op by op instead: the same results, but slower")
+    assert "recorded" not in plain_said
+    for name, array in plain.state_dict().items():
+        np.testing.assert_array_equal(tried.state_dict()[name], array, err_msg=name)
+    losses = [[row["train_loss"] for row in f.read_metrics()] for f in (tried_folder, plain_folder)]
+    assert losses[0] == losses[1]
+    velocities = [load_checkpoint(f.checkpoint_path).velocity for f in (tried_folder, plain_folder)]
+    for name, array in velocities[1].items():
+        np.testing.assert_array_equal(velocities[0][name], array, err_msg=name)
+
+
 @pytest.fixture
 def small_workspace(stand_in, monkeypatch):
     monkeypatch.setattr(cublas, "WORKSPACE_BYTES", 1 << 10)
@@ -219,6 +292,85 @@ def test_a_gpu_that_is_much_too_small_says_so(small_workspace, images, tmp_path)
         pytest.raises(DeviceMemoryError, match=r"in a step of 4 images; not even a batch of one image fits$"),
     ):
         run(config, images, tmp_path / "full", channels=100)
+
+
+IN_PARTS = (
+    r"out of GPU memory: \w+ in [\w.]+ asked for \d+\.\d MiB, when \d\.\d MiB of the \d\.\d MiB on cuda:0 "
+    r"were taken, when evaluating {} images at once; "
+    r"going on with (\d+) at once: the same results, but slower"
+)
+
+
+@contextmanager
+def room_for(share, function):
+    """Limit the stand-in's memory to what is in use and a share of what a function takes besides."""
+    import cupy
+
+    import emulated_cupy
+
+    needed = peak_bytes(function)
+    gc.collect()
+    cupy.get_default_memory_pool().free_all_blocks()
+    free, total = cupy.cuda.runtime.memGetInfo()
+    with emulated_cupy.limit_memory(total - free + int(share * needed)):
+        yield
+
+
+@pytest.mark.parametrize(("share", "at_once"), [(0.7, 4), (0.35, 2)])
+def test_an_evaluation_that_does_not_fit_is_done_in_parts(small_workspace, images, share, at_once):
+    config = Config(epochs=1, batch_size=9, lr=0.01, schedule="constant", device=small_workspace)
+    model, splits = network(config, channels=100), make_splits(images, config, SIZE)
+
+    def measure(smaller=None):
+        return evaluate(model, splits.val.epoch(0), heads=True, smaller=smaller)
+
+    expected, said = measure(), []
+    smaller = SmallerBatches(said.append)
+    with room_for(share, measure):
+        for _ in range(2):
+            figures = measure(smaller)
+            for head, of_head in expected.items():
+                ours = figures[head]
+                assert (ours.images, ours.hits, ours.top5_hits) == (9, of_head.hits, of_head.top5_hits)
+                assert ours.loss == pytest.approx(of_head.loss, rel=1e-6)
+    assert len(said) == 1, "it stays with the size that it has found"
+    found = re.fullmatch(IN_PARTS.format(9), said[0])
+    assert found, said
+    assert int(found.group(1)) == smaller.most == at_once
+
+
+def test_without_room_for_one_image_an_evaluation_ends(small_workspace, images):
+    config = Config(epochs=1, batch_size=9, lr=0.01, schedule="constant", device=small_workspace)
+    model, splits = network(config, channels=100), make_splits(images, config, SIZE)
+
+    def measure():
+        return evaluate(model, splits.val.epoch(0), heads=True)
+
+    with (
+        room_for(0.02, measure),
+        pytest.raises(DeviceMemoryError, match=r"evaluating 9 images at once; not even one image fits$"),
+    ):
+        measure()
+
+
+def test_a_validation_that_does_not_fit_beside_the_recorded_step(small_workspace, images, tmp_path, capsys):
+    import emulated_cupy
+
+    config = Config(
+        epochs=2, batch_size=9, lr=0.01, schedule="constant", seed=3, device=small_workspace,
+        average_epochs=0.0,
+    )  # fmt: skip
+    _, free = run(config, images, tmp_path / "free", channels=100)
+    assert "evaluating" not in capsys.readouterr().out
+    with emulated_cupy.limit_memory(2300 << 10):
+        _, full = run(config, images, tmp_path / "full", channels=100)
+    said = [line for line in capsys.readouterr().out.splitlines() if "evaluating" in line]
+    assert len(said) == 1
+    assert re.fullmatch(IN_PARTS.format(9), said[0]), said
+    for ours, expected in zip(full.read_metrics(), free.read_metrics(), strict=True):
+        assert ours["train_loss"] == expected["train_loss"]
+        assert ours["val_loss"] == pytest.approx(expected["val_loss"], rel=1e-6)
+        assert ours["val_accuracy"] == expected["val_accuracy"]
 
 
 def test_one_batch_is_learned_by_heart(gpu, images):
@@ -278,6 +430,34 @@ def test_the_commands(stand_in, tmp_path, capsys):
         assert main(["predict", str(folder), str(picture), "--device", device]) == 0
         answers.append(capsys.readouterr().out)
     assert answers[0] == answers[1]
+
+
+def test_eval_and_predict_on_a_full_gpu(small_workspace, tmp_path, capsys):
+    folder, photos = tmp_path / "run", tmp_path / "photos"
+    for place, name in enumerate(CLASSES):
+        (photos / name).mkdir(parents=True)
+        for number, image in enumerate(coloured(40, place)[0]):
+            Image.fromarray(image).save(photos / name / f"{number}.png")
+    quick = ["--data", "folder", "--data-dir", str(photos), "--width", "0.02", "--epochs", "1"]
+    assert main(["train", *quick, "--batch-size", "24", "--out", str(folder)]) == 0
+    capsys.readouterr()
+    loaded, _, _ = load_network(str(folder), "cuda")
+    x = Tensor(np.zeros((24, 32, 32, 3), np.float32)).to("cuda")
+
+    def classify():
+        with no_grad():
+            loaded(x)
+
+    pictures = map(str, sorted(photos.glob("*/*.png")))
+    for command in (["eval", str(folder)], ["predict", str(folder), *pictures]):
+        assert main([*command, "--device", "cuda"]) == 0
+        expected, said = capsys.readouterr()
+        assert said == ""
+        with room_for(0.35, classify):
+            assert main([*command, "--device", "cuda"]) == 0
+        answered, said = capsys.readouterr()
+        assert re.fullmatch(IN_PARTS.format(r"\d+"), said.strip()), said
+        assert answered == expected
 
 
 @pytest.mark.parametrize("command", ["train --limit 64 --out {}", "eval {}", "predict {} x.png"])
