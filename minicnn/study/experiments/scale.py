@@ -130,24 +130,49 @@ class ScaleExperiment:
         )
         return "\n".join([title, *blocks, *self.verdict()])
 
+    @property
+    def full_slope(self) -> float:
+        """Slope of a module that goes from 1x1 filters for the smallest objects to 5x5 for the largest."""
+        return float((FILTER_SIZES.max() - FILTER_SIZES.min()) / np.log2(self.edges[-1] / self.edges[0]))
+
     def verdict(self) -> list[str]:
         """Say in words what was found, and whether the lectures are right here."""
-        lines = ["The lectures: larger objects use larger filters. Found here, at 95% confidence:"]
+        lines = [
+            "The lectures: larger objects use larger filters. A module that went from 1x1 for the smallest "
+            f"objects here to 5x5 for the largest would have a slope of {self.full_slope:.1f} pixels for "
+            "each doubling. Found here, at 95% confidence:"
+        ]
         for method, words in METHODS.items():
             slopes = {module: self.slope(method, module) for module in self.modules}
             up, down, open_ = (
                 [module for module, slope in slopes.items() if slope.sign == sign] for sign in (1, -1, 0)
             )
-            largest = max(slopes.values(), key=lambda slope: abs(slope.mean))
             lines.append(
                 f"- by {words}: larger filters for larger objects in {_listed(up)}, smaller ones in "
-                f"{_listed(down)}, not to be told in {_listed(open_)}; the largest effect is "
-                f"{largest.text(2)} pixels for each doubling: {_judged(len(up), len(down), len(slopes))}"
+                f"{_listed(down)}, not to be told in {_listed(open_)}: {self._judged(slopes)}"
             )
         return [
             textwrap.fill(f"{line}." if line[0] == "-" else line, 112, subsequent_indent="  ")
             for line in lines
         ]
+
+    def _judged(self, slopes: Mapping[str, Repetitions]) -> str:
+        signs = [slope.sign for slope in slopes.values()]
+        up, down = signs.count(1), signs.count(-1)
+        largest = max(slopes.values(), key=lambda slope: abs(slope.mean))
+        size = f"the largest effect is {largest.text(2)} pixels"
+        if up + down <= 1:  # of nine or so at 95%
+            most = max(slope.interval[1] for slope in slopes.values())
+            if most > self.full_slope / 4:
+                return f"{size}; chance alone would give as much, so nothing can be said"
+            return (
+                f"{size}, and with this confidence none is above {most:.2f}, which contradicts the lectures"
+            )
+        if up > len(signs) / 2 and down == 0:
+            return f"{size}; this agrees with the lectures"
+        if down > len(signs) / 2 and up == 0:
+            return f"{size}; this contradicts the lectures"
+        return f"{size}; it depends on the module, which is not what the lectures say"
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the single images as what `json.dumps` takes."""
@@ -192,13 +217,3 @@ def _listed(modules: list[str]) -> str:
     if not modules:
         return "no module"
     return ", ".join(module.removeprefix("inception") for module in modules)
-
-
-def _judged(up: int, down: int, modules: int) -> str:
-    if up + down <= 1:  # of nine or so at 95%
-        return "chance alone would give as much, so nothing can be said"
-    if up > modules / 2 and down == 0:
-        return "this agrees with the lectures"
-    if down > modules / 2 and up == 0:
-        return "this contradicts the lectures"
-    return "it depends on the module, which is not what the lectures say"

@@ -60,13 +60,15 @@ def test_images_no_branch_speaks_about():
         ({"a": 0.5, "b": 0.4, "c": 0.3}, "this agrees with the lectures"),
         ({"a": -0.5, "b": -0.4, "c": -0.3}, "this contradicts the lectures"),
         ({"a": 0.5, "b": -0.4, "c": 0.3}, "it depends on the module"),
-        ({"a": -0.01, "b": -0.01, "c": 0.3}, "chance alone would give as much"),
+        ({"a": -0.01, "b": -0.01, "c": -0.01}, "none is above 0.02, which contradicts the lectures"),
+        ({"a": -0.01, "b": -0.01, "c": 0.9}, "chance alone would give as much, so nothing can be said"),
     ],
 )
 def test_what_it_says(slopes, expected):
     lines = [" ".join(line.split()) for line in experiment(**slopes).verdict()]
     assert len(lines) == 3
     assert all(expected in line for line in lines[1:])
+    assert "would have a slope of 2.0 pixels" in lines[0]
     up = ", ".join(name for name, slope in slopes.items() if slope > 0.1) or "no module"
     assert f"larger filters for larger objects in {up}, smaller" in lines[1]
 
