@@ -10,6 +10,8 @@ from minicnn.cli.cost import EXAMPLES as COST_EXAMPLES
 from minicnn.cli.cost import add_cost_flags
 from minicnn.cli.doctor import doctor_command
 from minicnn.cli.evaluate import evaluate_command
+from minicnn.cli.exercise import EXAMPLES as EXERCISE_EXAMPLES
+from minicnn.cli.exercise import add_exercise_flags
 from minicnn.cli.explore import EXAMPLES as EXPLORE_EXAMPLES
 from minicnn.cli.explore import add_explore_flags, explore_command
 from minicnn.cli.flow import add_flow_flags, flow_command
@@ -165,6 +167,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="check a small version of this network only",
     )  # fmt: skip
     gradcheck.set_defaults(command=gradcheck_command)
+
+    exercise = add(
+        "exercise",
+        "write backward passes, graded with hints; find the mistakes of others",
+        EXERCISE_EXAMPLES,
+    )
+    add_exercise_flags(exercise)
 
     doctor = add(
         "doctor",
