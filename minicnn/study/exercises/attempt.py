@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -138,7 +139,7 @@ class Attempt(Function):
         except Exception as error:  # noqa: BLE001  a learner's function may raise anything
             given = zip(("gy", *self.exercise.arguments), (gy, *values), strict=True)
             shapes = ", ".join(f"{name} {shape}" for name, value in given if (shape := np.shape(value)))
-            line = describe(error, self.path)
+            line = re.sub(r", with gufunc signature \S+", "", describe(error, self.path))
             raise AttemptError(f"{line} (shapes: {shapes})" if shapes else line) from None
 
     def by_name(self, returned: Any, inputs: int) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minicnn.gradient_check.findings import coordinate
 from minicnn.op_cases import Sample
 from minicnn.study.exercises.exercise import Exercise, Mistake, Trial, matches, near
 
@@ -103,29 +104,35 @@ def _hint(exercise: Exercise, name: str, trials: list[Trial]) -> Hint:
 
 
 def _letters(exercise: Exercise, name: str, ndim: int) -> Sequence[str]:
+    """Name the axes of a gradient; nothing if they have no names."""
     letters = exercise.axes.get(name, "nhwc" if ndim == 4 else "")
-    return letters if len(letters) == ndim else [f"axis {axis}" for axis in range(ndim)]
+    return letters if len(letters) == ndim else ()
 
 
 def _coordinate(exercise: Exercise, name: str, index: np.ndarray) -> str:
     letters = _letters(exercise, name, len(index))
-    return ", ".join(f"{letter}={i}" for letter, i in zip(letters, index, strict=True)) or "its only element"
+    if letters:
+        return ", ".join(f"{letter}={i}" for letter, i in zip(letters, index, strict=True))
+    return coordinate(tuple(index)) or "its only element"
 
 
 def _common_features(exercise: Exercise, wrong: list[Sample], right: list[Sample]) -> list[str]:
     """Say what is true of all wrong samples and of no right one."""
     if not right:
         return ["in every sample"]
-    return [
-        f"wrong only where {feature}"
+    telling = [
+        feature
         for feature, has in exercise.features.items()
         if all(map(has, wrong)) and not any(map(has, right))
     ]
+    return [f"wrong wherever, and only where, {'; '.join(telling)}"] if telling else []
 
 
 def _common_places(exercise: Exercise, name: str, bad: np.ndarray, shape: tuple[int, ...]) -> list[str]:
     """Say along which axes the wrong coordinates keep to some indices, and if that is an image's border."""
-    letters = _letters(exercise, name, len(shape))
+    if len(bad) == 1:
+        return []  # the coordinate itself says it all
+    letters = _letters(exercise, name, len(shape)) or [f"axis {axis}" for axis in range(len(shape))]
     places = []
     for axis, (letter, size) in enumerate(zip(letters, shape, strict=True)):
         indices = sorted(set(bad[:, axis].tolist()))
@@ -157,9 +164,18 @@ def _transposed(trial: Trial, name: str) -> np.ndarray | None:
 
 
 def _relabelled(trial: Trial, name: str) -> np.ndarray | None:
-    """Reshape the transposed gradient to the right shape: its numbers in another order."""
+    """Read the gradient as a matrix, transpose it and reshape it: its numbers in another order."""
     right = trial.right[name]
-    return right.T.reshape(right.shape) if right.ndim >= 2 else None
+    if right.ndim < 2:
+        return None
+    return right.reshape(-1, right.shape[-1]).T.reshape(right.shape)
+
+
+def _not_summed(trial: Trial, name: str) -> np.ndarray | None:
+    """Return the learner's array if it has axes too many, whose sum would be right."""
+    right, got = trial.right[name], trial.got[name]
+    extra = tuple(range(got.ndim - right.ndim))
+    return got if extra and matches(got.sum(axis=extra), right) else None
 
 
 def _exchanged(trial: Trial, name: str) -> np.ndarray | None:
@@ -170,7 +186,9 @@ def _exchanged(trial: Trial, name: str) -> np.ndarray | None:
     return None
 
 
-def _first_sample_only(trial: Trial, name: str) -> np.ndarray:
+def _first_sample_only(trial: Trial, name: str) -> np.ndarray | None:
+    if trial.gy.ndim == 0:
+        return None  # y is a number, of all samples together
     gy = np.zeros_like(trial.gy)
     gy[:1] = trial.gy[:1]
     return trial.own(name, gy=gy)
@@ -206,6 +224,11 @@ GENERAL = (
         "missing transpose", "the right numbers in the wrong order: a reshape where a transpose belongs",
         "reshape keeps the order in memory; to exchange axes use .T or .transpose(...)",
         _relabelled,
+    ),
+    Mistake(
+        "missing sum", "your array has axes too many: summed over them it is right",
+        "what was used at many places receives the sum of what comes back from each",
+        _not_summed,
     ),
     Mistake(
         "gradients exchanged", "this is the gradient of another input",

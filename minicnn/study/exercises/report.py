@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from minicnn.study.exercises.catalogue import EXERCISES
 from minicnn.study.exercises.exercise import Trial
 from minicnn.study.exercises.grading import Grade
@@ -10,13 +12,29 @@ from minicnn.study.text_tables import Column, as_text
 
 COLUMNS = [
     Column("sample", left=True),
-    Column("", left=True),
+    Column("result", left=True),
     Column("gradient checker", left=True),
     Column("wrong", left=True),
 ]
 
 # More would bury the first: one mistake often spoils all gradients that are computed after it.
 HINTS = 3
+
+# What NumPy's errors have to do with backward passes.
+ADVICE = (
+    (
+        r"ValueError: matmul",
+        "likely: missing transpose. In a @ b the last size of a is the first of b; compare the shapes above.",
+    ),
+    (
+        r"ValueError: (operands could not be broadcast|could not broadcast)",
+        "likely: a missing or a wrong sum, or a slice of the wrong size; compare the shapes above.",
+    ),
+    (
+        r"ValueError: (assignment destination|output array) is read-only",
+        "likely: an in-place operation on an array that is not yours; make a new array instead.",
+    ),
+)  # fmt: skip
 
 
 def grade_text(grade: Grade, more: bool = False) -> str:
@@ -56,11 +74,12 @@ def _row(trial: Trial) -> list[str]:
 
 def _problems(failed: list[Trial]) -> list[str]:
     lines: list[str] = []
-    problems = dict.fromkeys(trial.problem for trial in failed if trial.problem)
-    for problem in list(problems)[:HINTS]:
-        (label, *others) = [trial.sample.label for trial in failed if trial.problem == problem]
-        more = f" and {len(others)} more" if others else ""
-        lines += ["", f'In "{label}"{more}:', f"  {problem}"]
+    with_problem = [trial for trial in failed if trial.problem]
+    if with_problem:  # the first; those of other samples are mostly the same with other numbers
+        first = with_problem[0]
+        more = f" and {len(with_problem) - 1} more samples" if with_problem[1:] else ""
+        lines += ["", f'In "{first.sample.label}"{more}:', f"  {first.problem}"]
+        lines += [f"  {advice}" for pattern, advice in ADVICE if re.search(pattern, first.problem)]
     spoiled = dict.fromkeys(trial.spoiled for trial in failed if trial.spoiled)
     for name in spoiled:
         lines += [
@@ -77,16 +96,13 @@ def _hint_lines(hint: Hint, more: bool) -> list[str]:
     lines = [f'{hint.gradient}: {hint.summary} ("{hint.label}")', *(f"  {value}" for value in shown)]
     lines += [f"  {where}" for where in hint.where]
     if hint.mistake is None:
-        lines.append("  no known mistake gives all of these numbers; there may be two at once")
+        lines.append("  no known mistake gives all of these numbers by itself: there may be two at once;")
+        lines.append("  mend what is explained above first, or begin with the smallest sample")
         return lines
-    lines.append(f"  likely: {hint.mistake.name}. {_sentence(hint.mistake.likely)}")
+    lines.append(f"  likely: {hint.mistake.name}: {hint.mistake.likely}")
     if more:
         lines.append(f"  to do: {hint.mistake.more}")
     return lines
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:] + "."
 
 
 def _praise(grade: Grade) -> list[str]:

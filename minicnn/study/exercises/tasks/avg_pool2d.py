@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from minicnn.op_cases import CASES, Sample
 from minicnn.shapes import Window
 from minicnn.study.exercises.exercise import Exercise, Mistake, Trial
 from minicnn.study.exercises.tasks.windows import (
+    LAST,
+    Kept,
     cropped,
     cut_from_the_corner,
     geometry,
@@ -34,16 +38,21 @@ def count_of(sample: Sample) -> np.ndarray:
     return np.sum(taps, axis=0)[0, :, :, 0]
 
 
-def padded_gradient(trial: Trial, add: bool = True) -> np.ndarray:
+def padded_gradient(trial: Trial, kept: Kept = "sum") -> np.ndarray:
     """Gradient of the padded image: (N, PH, PW, C)."""
     share = trial.gy / count_of(trial.sample)[:, :, None]
-    return spread(lambda i, j: share, window_of(trial.sample), trial.sample.inputs[0].shape, add)
+    return spread(lambda i, j: share, window_of(trial.sample), trial.sample.inputs[0].shape, kept)
 
 
 def share_of_kernel(sample: Sample) -> np.ndarray:
     """How large a part of each window counts: (OH, OW, 1)."""
     w = window_of(sample)
     return count_of(sample)[:, :, None] / (w.KH * w.KW)
+
+
+def overwritten(trial: Trial, name: str, kept: Kept) -> np.ndarray:
+    """Predict gx if a pixel keeps what it was given last."""
+    return cropped(padded_gradient(trial, kept), window_of(trial.sample))
 
 
 EXERCISE = Exercise(
@@ -66,10 +75,14 @@ EXERCISE = Exercise(
             "use `count`, which knows the border: gy / count[:, :, None]",
             lambda trial, name: trial.own(name, gy=trial.gy * share_of_kernel(trial.sample)),
         ),
-        Mistake(
-            "missing sum where windows overlap", "a pixel in several windows keeps the share of the last one",
-            "a pixel in several windows is a fan-out: add (+=) its share of each",
-            lambda trial, name: cropped(padded_gradient(trial, add=False), window_of(trial.sample)),
+        *(
+            Mistake(
+                "missing sum where windows overlap",
+                "a pixel in several windows keeps the share of the last one",
+                "a pixel in several windows is a fan-out: add (+=) its share of each",
+                partial(overwritten, kept=kept),
+            )
+            for kept in LAST
         ),
         Mistake(
             "forgotten padding", "your gx is the gradient of the padded image: the padding has to be cut off",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from minicnn.op_cases import CASES, Sample
 from minicnn.shapes import Window
 from minicnn.study.exercises.exercise import Exercise, Mistake, Trial
 from minicnn.study.exercises.tasks.windows import (
+    LAST,
+    Kept,
     cropped,
     cut_from_the_corner,
     geometry,
@@ -23,10 +27,10 @@ def window_of(sample: Sample) -> Window:
     return geometry(x.shape, w.shape[:2], {"stride": 1, **sample.settings})
 
 
-def padded_gradient(trial: Trial, add: bool = True) -> np.ndarray:
+def padded_gradient(trial: Trial, kept: Kept = "sum") -> np.ndarray:
     """Gradient of the padded image: (N, PH, PW, CI)."""
     x, w = trial.sample.inputs[:2]
-    return spread(lambda i, j: trial.gy @ w[i, j].T, window_of(trial.sample), x.shape, add)
+    return spread(lambda i, j: trial.gy @ w[i, j].T, window_of(trial.sample), x.shape, kept)
 
 
 def without_padding(trial: Trial, name: str) -> np.ndarray | None:
@@ -37,6 +41,11 @@ def without_padding(trial: Trial, name: str) -> np.ndarray | None:
     moved[:, : g.H, : g.W] = x
     stride = trial.sample.settings.get("stride", 1)
     return trial.own(name, inputs=[moved, *trial.sample.inputs[1:]], padding=0, stride=stride)
+
+
+def overwritten(trial: Trial, name: str, kept: Kept) -> np.ndarray:
+    """Predict gx if a pixel keeps what it was given last."""
+    return cropped(padded_gradient(trial, kept), window_of(trial.sample))
 
 
 EXERCISE = Exercise(
@@ -59,10 +68,13 @@ EXERCISE = Exercise(
             "the image begins at row `top` and column `left` of the padded one",
             lambda trial, name: cut_from_the_corner(trial, padded_gradient(trial)), ("gx",),
         ),
-        Mistake(
-            "missing sum where patches overlap", "a pixel keeps the gradient of the last patch it was in",
-            "a pixel was copied into several patches, a fan-out: add (+=) what comes back from each",
-            lambda trial, name: cropped(padded_gradient(trial, add=False), window_of(trial.sample)), ("gx",),
+        *(
+            Mistake(
+                "missing sum where patches overlap", "a pixel keeps the gradient of the last patch it was in",
+                "a pixel was copied into several patches, a fan-out: add (+=) what comes back from each",
+                partial(overwritten, kept=kept), ("gx",),
+            )
+            for kept in LAST
         ),
         Mistake(
             "kernel turned round", "your gx is that of a kernel turned by 180 degrees",

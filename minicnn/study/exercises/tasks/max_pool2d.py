@@ -18,6 +18,14 @@ from minicnn.study.exercises.tasks.windows import (
     window_features,
 )
 
+# Which of equal pixels receive the gradient.
+Winners = Literal["first", "last", "all", "share"]
+NOT_THE_FIRST: tuple[tuple[Winners, str], ...] = (
+    ("all", "every one receives the gradient"),
+    ("last", "the last receives the gradient"),
+    ("share", "each receives a share"),
+)
+
 
 def window_of(sample: Sample) -> Window:
     """Return the window of a sample."""
@@ -33,7 +41,7 @@ def patches(x: np.ndarray, w: Window, outside: float) -> np.ndarray:
 
 def pooled_gradient(
     trial: Trial,
-    winners: Literal["first", "last", "all", "share"] = "first",
+    winners: Winners = "first",
     outside: float = -np.inf,
     add: bool = True,
 ) -> np.ndarray:
@@ -54,9 +62,14 @@ def pooled_gradient(
     return padded
 
 
-def to(winners: Literal["last", "all", "share"]) -> Predict:
+def to(winners: Winners) -> Predict:
     """Predict gx if of equal pixels these receive the gradient."""
     return lambda trial, name: cropped(pooled_gradient(trial, winners), window_of(trial.sample))
+
+
+def both(winners: Winners) -> Predict:
+    """Predict gx if, besides, the padding holds zeros."""
+    return lambda trial, name: cropped(pooled_gradient(trial, winners, outside=0.0), window_of(trial.sample))
 
 
 EXERCISE = Exercise(
@@ -94,6 +107,15 @@ EXERCISE = Exercise(
             "where all pixels of a window are negative, your padding of 0 wins: pad with -inf",
             "np.pad(..., constant_values=-np.inf), or look at the real pixels only",
             lambda trial, name: cropped(pooled_gradient(trial, outside=0.0), window_of(trial.sample)),
+        ),
+        *(
+            Mistake(
+                "two mistakes",
+                f"of equal pixels {who}; and your padding of 0 takes part in the comparison",
+                "np.argmax takes the first of equals; pad with -inf, or look at the real pixels only",
+                both(winners),
+            )
+            for winners, who in NOT_THE_FIRST
         ),
         Mistake(
             "forgotten padding", "your gx is the gradient of the padded image: the padding has to be cut off",

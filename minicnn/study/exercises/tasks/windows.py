@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from minicnn.shapes import Window, window
 from minicnn.study.exercises.exercise import Trial
 
 Pair = tuple[int, int]
+
+Kept = Literal["sum", "last window", "last element"]
+LAST: tuple[Kept, ...] = ("last window", "last element")
 
 
 def geometry(x_shape: tuple[int, ...], kernel_size: Any, settings: Mapping[str, Any]) -> Window:
@@ -50,19 +53,22 @@ def sides(w: Window) -> tuple[int, int, int, int]:
 
 
 def spread(
-    shares: Callable[[int, int], np.ndarray], w: Window, shape: tuple[int, ...], add: bool = True
+    shares: Callable[[int, int], np.ndarray], w: Window, shape: tuple[int, ...], kept: Kept = "sum"
 ) -> np.ndarray:
     """Put `shares(i, j)` (N, OH, OW, C) where kernel element (i, j) was; (N, PH, PW, C).
 
-    With `add=False` a pixel keeps what it was given last.
+    A pixel keeps the sum of what it is given; or, with a mistake, what it was given last, in a loop over the
+    windows or in one over the elements of the kernel.
     """
     padded = np.zeros((shape[0], w.PH, w.PW, shape[3]))
+    if kept == "last window":
+        of_element = {(i, j): shares(i, j) for i, j in np.ndindex(w.KH, w.KW)}
+        for p, q, i, j in np.ndindex(w.OH, w.OW, w.KH, w.KW):
+            padded[:, p * w.SH + i, q * w.SW + j] = of_element[i, j][:, p, q]
+        return padded
     for i, j in np.ndindex(w.KH, w.KW):
-        rows, columns = w.taps(i, j)
-        if add:
-            padded[:, rows, columns] += shares(i, j)
-        else:
-            padded[:, rows, columns] = shares(i, j)
+        place = (slice(None), *w.taps(i, j))
+        padded[place] = shares(i, j) + (padded[place] if kept == "sum" else 0)
     return padded
 
 

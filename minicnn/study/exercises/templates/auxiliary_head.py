@@ -12,7 +12,8 @@ average and the classifier fc) and by the auxiliary head. y is the total loss, a
 `saved` holds x, the weights and what forward computed on the way, under the names above: saved.x, saved.mean,
 saved.logits, saved.pooled, saved.conv (after its ReLU), saved.flat, saved.hidden (after its ReLU),
 saved.dropped, saved.aux_logits; saved.mask, which dropout multiplied by; saved.labels; the weights
-saved.w_conv (1, 1, C, filters), saved.w_fc1, saved.w_fc2 and saved.w_fc. Each has a bias: b_conv, b_fc1, b_fc2, b_fc.
+saved.w_conv (1, 1, C, filters), saved.w_fc1, saved.w_fc2 and saved.w_fc. Each has a bias: b_conv, b_fc1,
+b_fc2, b_fc.
 
 The backward passes of most ops are given; you put them together:
 

@@ -13,8 +13,8 @@
     padding                      ((top, bottom), (left, right))
 
 Row h and column w of x lie at row top + h and column left + w of x_pad. A pixel may be in several windows, or
-in none. The last windows may reach beyond even the padded image (ceil mode): OH and OW are those of gy, and what
-lies outside the image receives no gradient that anybody wants. Loops are fine: the images are small.
+in none. The last windows may reach beyond even the padded image (ceil mode): OH and OW are those of gy, and
+what lies outside the image receives no gradient that anybody wants. Loops are fine: the images are small.
 
 docs/ops/avg_pool2d.md has the derivation, if you are stuck.
 When you think it is right:  minicnn exercise check avg_pool2d
