@@ -1,5 +1,6 @@
 """`minicnn exercise`: what it prints and writes, its exit status, and its errors."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from minicnn.cli import main
 from minicnn.study.exercises import EXERCISES, template
 from minicnn.study.exercises.bug_catalogue import BUGS
 from minicnn.study.exercises.bugs import mended_source, source_of
+from package_tree import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -152,3 +154,20 @@ def test_other_commands_load_no_exercise():
     program = "import sys, minicnn.cli.parser; print([m for m in sys.modules if 'exercises' in m])"
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert output.stdout.strip() == "[]"
+
+
+DOCUMENTED = re.findall(
+    r"^```console\n(.*?)^```$", (ROOT / "docs/exercises.md").read_text(), re.DOTALL | re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("session", DOCUMENTED)
+def test_the_documented_sessions_are_real(session, capsys):
+    """`cat FILE` shows what the learner has written; everything else is typed."""
+    for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", session, re.MULTILINE):
+        program, *arguments = command.split()
+        if program == "cat":
+            Path(arguments[0]).write_text(shown)
+        else:
+            main(arguments)
+            assert capsys.readouterr().out == shown, command

@@ -138,7 +138,7 @@ class Attempt(Function):
             raise NotWritten(describe(error, self.path)) from None
         except Exception as error:  # noqa: BLE001  a learner's function may raise anything
             given = zip(("gy", *self.exercise.arguments), (gy, *values), strict=True)
-            shapes = ", ".join(f"{name} {shape}" for name, value in given if (shape := np.shape(value)))
+            shapes = ", ".join(f"{name} {_size(value)}" for name, value in given if _size(value))
             line = re.sub(r", with gufunc signature \S+", "", describe(error, self.path))
             raise AttemptError(f"{line} (shapes: {shapes})" if shapes else line) from None
 
@@ -170,6 +170,13 @@ class Attempt(Function):
         if missing:
             raise AttemptError(f"the dict that backward returns lacks {', '.join(missing)}")
         return returned
+
+
+def _size(value: Any) -> str:
+    """Write the shape of an array, or the numbers in a tuple."""
+    if isinstance(value, np.ndarray):
+        return str(value.shape)
+    return f"= {value}" if isinstance(value, (tuple, list)) else ""
 
 
 def _kind(value: Any) -> str:

@@ -28,7 +28,8 @@ ADVICE = (
     ),
     (
         r"ValueError: (operands could not be broadcast|could not broadcast)",
-        "likely: a missing or a wrong sum, or a slice of the wrong size; compare the shapes above.",
+        "likely: an axis that is missing (gy[:, None]; keepdims=True; gy[:, p:p+1] instead of gy[:, p]), "
+        "a missing sum, or a slice of the wrong size; compare the shapes above.",
     ),
     (
         r"ValueError: (assignment destination|output array) is read-only",
@@ -55,6 +56,11 @@ def grade_text(grade: Grade, more: bool = False) -> str:
     found.sort(key=lambda hint: hint.mistake is None)
     for hint in found[:HINTS]:
         lines += ["", *_hint_lines(hint, more)]
+    if found and found[0].mistake is not None and found[-1].mistake is None:
+        lines += [
+            "",
+            "Mend what is explained first, and check again: one mistake may spoil several gradients",
+        ]
     if found[HINTS:]:
         lines += ["", f"{', '.join(h.gradient for h in found[HINTS:])}: wrong too; mend the above first"]
     if found and not more:
@@ -96,8 +102,7 @@ def _hint_lines(hint: Hint, more: bool) -> list[str]:
     lines = [f'{hint.gradient}: {hint.summary} ("{hint.label}")', *(f"  {value}" for value in shown)]
     lines += [f"  {where}" for where in hint.where]
     if hint.mistake is None:
-        lines.append("  no known mistake gives all of these numbers by itself: there may be two at once;")
-        lines.append("  mend what is explained above first, or begin with the smallest sample")
+        lines.append("  no known mistake gives all of these numbers by itself: there may be two at once")
         return lines
     lines.append(f"  likely: {hint.mistake.name}: {hint.mistake.likely}")
     if more:

@@ -125,6 +125,8 @@ WRONG = [
      "the four ReLUs before the concatenation"),
     ("inception", [*(mask(*m) for m in Y_MASKS),
                    mask("g3", "reduced3"), mask("g5", "reduced5")], "gx", "no ReLU of the module"),
+    ("inception", [("saved.pooled", "saved.x")], "gw_proj", "your gw_proj is computed from x"),
+    ("auxiliary-head", [("saved.dropped", "saved.hidden")], "gw_fc2", "your gw_fc2 is computed from hidden"),
     ("auxiliary-head", [("trunk + head", "head")], "gx", "comes back through the trunk"),
     ("auxiliary-head", [("trunk + head", "trunk")], "gx", "comes back through the head"),
     ("auxiliary-head", [("gy.dtype.type(0.3) * gy", "gy")], "gw_fc2", "the head's gradient is not weighted"),

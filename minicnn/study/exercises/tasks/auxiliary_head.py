@@ -22,8 +22,8 @@ from minicnn.op_cases.convolution import conv2d_relu_reference
 from minicnn.op_cases.pooling import avg_pool2d_reference, global_avg_pool2d_reference
 from minicnn.op_cases.products import linear_reference
 from minicnn.ops.dropout import Dropout
-from minicnn.study.exercises.exercise import Exercise, Mistake
-from minicnn.study.exercises.tasks.composite import listed, relu, seen_by
+from minicnn.study.exercises.exercise import Exercise, Mistake, Trial
+from minicnn.study.exercises.tasks.composite import listed, on_the_way, relu, seen_by
 from minicnn.tensor import Function, Tensor, no_grad
 
 WEIGHTS = ("w_conv", "w_fc1", "w_fc2", "w_fc")
@@ -135,6 +135,12 @@ def with_change(name: str, likely: str, more: str, of: tuple[str, ...] = (), **c
     )
 
 
+def classifier_of_hidden(trial: Trial, name: str) -> np.ndarray:
+    """Predict gw_fc2 if it is computed from the values before dropout."""
+    kept, g = on_the_way(total_loss, trial, "aux_logits")
+    return kept["hidden"].T @ g
+
+
 EXERCISE = Exercise(
     "auxiliary-head", "an auxiliary head: a weighted second loss, dropout, and injected gradient", 3, CASE,
     ("saved",), saved, tuple(f"g{name}" for name in NAMES),
@@ -157,6 +163,11 @@ EXERCISE = Exercise(
             "wrong scale", "the head's gradient is weighted twice: its loss counts 0.3 times, not 0.09",
             "multiply by 0.3 where the gradient enters the head, and nowhere else",
             aux_weight=AUX_WEIGHT**2,
+        ),
+        Mistake(
+            "wrong input", "your gw_fc2 is computed from hidden, but fc2 saw what dropout had left of it",
+            "linear_backward(g, saved.dropped, saved.w_fc2)",
+            classifier_of_hidden, ("gw_fc2",),
         ),
         with_change(
             "missing dropout mask", "the gradient passes the dropout without its mask",

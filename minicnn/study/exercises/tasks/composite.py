@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import numpy as np
 
 from minicnn import functional as F
+from minicnn.study.exercises.exercise import Trial
 from minicnn.tensor import Function, Tensor
 
 
@@ -32,6 +33,20 @@ def relu(x: Tensor, name: str, unmasked: Collection[str]) -> Tensor:
 def seen_by(x: Tensor, name: str, lost: Collection[str]) -> Tensor:
     """Return x as the branch of that name sees it; what it sends back is lost if it is among `lost`."""
     return x.detach() if name in lost else x
+
+
+def on_the_way(
+    function: Callable[..., Tensor], trial: Trial, result: str
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Run `function(..., kept=...)`; return all that it keeps, and the gradient of one of these results."""
+    kept: dict[str, Tensor] = {}
+    tensors = [Tensor(x, requires_grad=True) for x in trial.sample.inputs]
+    y = function(*tensors, **trial.sample.settings, kept=kept)
+    kept[result].retain_grad()
+    y.backward(trial.gy)
+    gradient = kept[result].grad
+    assert gradient is not None
+    return {name: t.data for name, t in kept.items()}, gradient
 
 
 def listed(names: Collection[str]) -> str:

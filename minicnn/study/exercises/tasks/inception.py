@@ -12,8 +12,8 @@ import numpy as np
 
 from minicnn import functional as F
 from minicnn.op_cases import CASES
-from minicnn.study.exercises.exercise import Exercise, Mistake
-from minicnn.study.exercises.tasks.composite import listed, relu, seen_by
+from minicnn.study.exercises.exercise import Exercise, Mistake, Trial
+from minicnn.study.exercises.tasks.composite import listed, on_the_way, relu, seen_by
 from minicnn.tensor import Tensor, no_grad
 
 BRANCHES = ("1x1", "3x3", "5x5", "pooling")
@@ -85,6 +85,13 @@ def missing_mask(result: str) -> Mistake:
     )
 
 
+def projection_of_x(trial: Trial, name: str) -> np.ndarray:
+    """Predict gw_proj if it is computed from x."""
+    kept, g = on_the_way(module, trial, "y_proj")
+    masked = g * (kept["y_proj"] > 0)
+    return np.einsum("nhwc,nhwo->co", trial.sample.inputs[0], masked)[None, None]
+
+
 EXERCISE = Exercise(
     "inception", "an inception module: four branches, and the sum at the fan-out", 3, CASES["inception"],
     ("saved",), saved, tuple(f"g{name}" for name in NAMES),
@@ -92,6 +99,11 @@ EXERCISE = Exercise(
     (
         *(missing_branches(lost) for k in (1, 2, 3) for lost in itertools.combinations(BRANCHES, k)),
         *(missing_mask(result) for result in RELUS),
+        Mistake(
+            "wrong input", "your gw_proj is computed from x, but the projection saw what the pooling gave",
+            "conv2d_backward(g_proj, saved.pooled, saved.w_proj)",
+            projection_of_x, ("gw_proj",),
+        ),
         Mistake(
             "missing ReLU masks", "no ReLU of the module has its mask",
             "every convolution is followed by a ReLU: g = relu_backward(g, its output) comes first",
