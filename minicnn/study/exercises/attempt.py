@@ -180,10 +180,11 @@ def _size(value: Any) -> str:
 
 
 def _kind(value: Any) -> str:
+    """Say what was returned: nothing, an array of some shape, or something else."""
+    if value is None:
+        return "nothing: is there a return?"
     shape = getattr(value, "shape", None)
-    return "nothing: is there a return?" if value is None else type(value).__name__ + (
-        f" of shape {shape}" if shape is not None else ""
-    )  # fmt: skip
+    return type(value).__name__ + ("" if shape is None else f" of shape {shape}")
 
 
 def _as_gradient(name: str, value: Any) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,20 +107,20 @@ def _trial(
     fits = all(got[name].shape == own.shape and got[name].dtype == own.dtype for name, own in right.items())
     if not with_gradcheck or not fits:
         return trial
-    return Trial(
-        exercise, sample, gy, right, got, spoiled=trial.spoiled,
-        gradcheck=_verdict(exercise, backward, path, sample),
-    )  # fmt: skip
+    return replace(trial, gradcheck=_verdict(exercise, backward, path, sample))
 
 
 def _verdict(exercise: Exercise, backward: Callable[..., Any], path: Path | None, sample: Sample) -> str:
     """Ask the gradient checker, and put its answer into a few words."""
-    report = gradcheck(
-        lambda *tensors: Attempt(exercise, backward, sample.settings, path).apply(*tensors),
-        sample.inputs,
-        rng=np.random.default_rng(0),
-        samples=COORDINATES,
-    )
+    try:
+        report = gradcheck(
+            lambda *tensors: Attempt(exercise, backward, sample.settings, path).apply(*tensors),
+            sample.inputs,
+            rng=np.random.default_rng(0),
+            samples=COORDINATES,
+        )
+    except AttemptError as error:  # backward went through once, and now does not
+        return f"FAILED, {error}"
     if report.problem:
         return f"FAILED, {report.problem}"
     wrong, kinks = len(report.failures), len(report.kinks)

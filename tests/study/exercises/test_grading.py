@@ -196,6 +196,13 @@ def test_a_backward_that_changes_its_mind():
     assert not graded.trials[0].passed
 
 
+def test_a_backward_that_fails_the_second_time():
+    once = "calls = []\n\n\ndef backward(gy, x):\n    calls.append(1 / (1 - len(calls)))\n    return gy * (x > 0)\n"
+    graded = attempt("relu", once)
+    assert not graded.passed
+    assert "relu.py:5: ZeroDivisionError" in graded.trials[0].gradcheck
+
+
 def test_without_the_checker():
     exercise = EXERCISES["relu"]
     graded = grade(exercise, lambda gy, x: gy * (x > 0), with_gradcheck=False)
