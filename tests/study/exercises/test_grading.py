@@ -197,7 +197,10 @@ def test_a_backward_that_changes_its_mind():
 
 
 def test_a_backward_that_fails_the_second_time():
-    once = "calls = []\n\n\ndef backward(gy, x):\n    calls.append(1 / (1 - len(calls)))\n    return gy * (x > 0)\n"
+    once = (
+        "calls = []\n\n\n"
+        "def backward(gy, x):\n    calls.append(1 / (1 - len(calls)))\n    return gy * (x > 0)\n"
+    )
     graded = attempt("relu", once)
     assert not graded.passed
     assert "relu.py:5: ZeroDivisionError" in graded.trials[0].gradcheck
