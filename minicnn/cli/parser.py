@@ -10,6 +10,8 @@ from minicnn.cli.cost import EXAMPLES as COST_EXAMPLES
 from minicnn.cli.cost import add_cost_flags
 from minicnn.cli.doctor import doctor_command
 from minicnn.cli.evaluate import evaluate_command
+from minicnn.cli.exercise import EXAMPLES as EXERCISE_EXAMPLES
+from minicnn.cli.exercise import add_exercise_flags
 from minicnn.cli.experiment import EXAMPLES as EXPERIMENT_EXAMPLES
 from minicnn.cli.experiment import add_experiment_flags
 from minicnn.cli.explore import EXAMPLES as EXPLORE_EXAMPLES
@@ -155,9 +157,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_flow_flags(flow)
     flow.set_defaults(command=flow_command)
 
-    add_experiment_flags(
-        add("experiment", "try out what lectures say about the network", EXPERIMENT_EXAMPLES)
-    )
+    experiment = add("experiment", "try out what lectures say about the network", EXPERIMENT_EXAMPLES)
+    add_experiment_flags(experiment)
 
     explore = add("explore", "write a page on which one steps backward through a network", EXPLORE_EXAMPLES)
     add_explore_flags(explore)
@@ -171,6 +172,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="check a small version of this network only",
     )  # fmt: skip
     gradcheck.set_defaults(command=gradcheck_command)
+
+    exercise = add(
+        "exercise",
+        "write backward passes, graded with hints; find the mistakes of others",
+        EXERCISE_EXAMPLES,
+    )
+    add_exercise_flags(exercise)
 
     doctor = add(
         "doctor",

@@ -179,6 +179,25 @@ def test_an_op_that_changes_its_argument_is_named(rng):
     assert "greedy: its backward changes its argument gy in place" in str(report)
 
 
+def test_an_op_that_masks_its_argument_does_not_change_what_it_is_compared_with(rng):
+    """The quotients are of the cotangent as it was drawn, not as such a backward leaves it."""
+
+    class Masking(Function):
+        name = "masking"
+
+        def forward(self, x):
+            self.save(x > 0)
+            return np.maximum(x, 0)
+
+        def backward(self, gy):
+            gy *= self.saved[0]
+            return (gy,)
+
+    report = gradcheck(lambda x: x + Masking().apply(x), [np.array([1.0, -1.0])], rng=rng)
+    assert [failure.index for failure in report.failures] == [(1,)]
+    assert "masking: its backward changes its argument gy in place" in str(report)
+
+
 def test_a_missing_sum_in_the_walk_is_no_op_s_fault(rng, monkeypatch):
     def forget_the_others(in_flight, ours, tensor, gradient, fresh):
         in_flight[tensor] = gradient

@@ -1,0 +1,84 @@
+"""What the exercises about convolution and pooling share: geometry, and what goes wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from minicnn.op_cases import Sample
+from minicnn.shapes import Window, window
+from minicnn.study.exercises.exercise import Trial
+
+Pair = tuple[int, int]
+
+Kept = Literal["sum", "last window", "last element"]
+LAST: tuple[Kept, ...] = ("last window", "last element")
+
+
+def geometry(x_shape: tuple[int, ...], kernel_size: Any, settings: Mapping[str, Any]) -> Window:
+    """Work out the window of a sample."""
+    return window(
+        "exercise", (x_shape[1], x_shape[2]), kernel_size, settings.get("stride"),
+        settings.get("padding", 0), settings.get("ceil_mode", False),
+    )  # fmt: skip
+
+
+def of_learner(w: Window) -> tuple[Pair, Pair, tuple[Pair, Pair]]:
+    """Return kernel size, stride and padding as the learner is given them: always pairs."""
+    return (w.KH, w.KW), (w.SH, w.SW), ((w.top, w.bottom), (w.left, w.right))
+
+
+def window_features(of: Callable[[Sample], Window]) -> dict[str, Callable[[Sample], bool]]:
+    """Say what may be special about the window of a sample."""
+    return {
+        "the stride is more than 1": lambda s: max(of(s).SH, of(s).SW) > 1,
+        "windows overlap": lambda s: of(s).SH < of(s).KH or of(s).SW < of(s).KW,
+        "there is padding": lambda s: any(sides(of(s))),
+        "there is padding at the top or the left": lambda s: of(s).top + of(s).left > 0,
+        "the last window reaches beyond the padded image": lambda s: (
+            of(s).extra_bottom + of(s).extra_right > 0
+        ),
+        "the kernel is not square": lambda s: of(s).KH != of(s).KW,
+        "the strides differ": lambda s: of(s).SH != of(s).SW,
+        "the batch has more than one image": lambda s: len(s.inputs[0]) > 1,
+        "there are ties": lambda s: "ties" in s.label,
+    }
+
+
+def sides(w: Window) -> tuple[int, int, int, int]:
+    """Padding at the top, the bottom, the left and the right."""
+    return w.top, w.bottom, w.left, w.right
+
+
+def spread(
+    shares: Callable[[int, int], np.ndarray], w: Window, shape: tuple[int, ...], kept: Kept = "sum"
+) -> np.ndarray:
+    """Put `shares(i, j)` (N, OH, OW, C) where kernel element (i, j) was; (N, PH, PW, C).
+
+    A pixel keeps the sum of what it is given; or, with a mistake, what it was given last, in a loop over the
+    windows or in one over the elements of the kernel.
+    """
+    padded = np.zeros((shape[0], w.PH, w.PW, shape[3]))
+    if kept == "last window":
+        of_element = {(i, j): shares(i, j) for i, j in np.ndindex(w.KH, w.KW)}
+        for p, q, i, j in np.ndindex(w.OH, w.OW, w.KH, w.KW):
+            padded[:, p * w.SH + i, q * w.SW + j] = of_element[i, j][:, p, q]
+        return padded
+    for i, j in np.ndindex(w.KH, w.KW):
+        place = (slice(None), *w.taps(i, j))
+        padded[place] = shares(i, j) + (padded[place] if kept == "sum" else 0)
+    return padded
+
+
+def cropped(padded: np.ndarray, w: Window) -> np.ndarray:
+    """Cut the image out of a padded one."""
+    rows, columns = w.image
+    return padded[:, rows, columns]
+
+
+def cut_from_the_corner(trial: Trial, padded: np.ndarray) -> np.ndarray:
+    """Cut off the padding as if all of it were at the bottom and the right."""
+    _, H, W, _ = trial.sample.inputs[0].shape
+    return padded[:, :H, :W]

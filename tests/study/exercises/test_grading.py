@@ -1,0 +1,219 @@
+"""Every exercise solved once is right; what is not written, wrong or unusable is not, and says why."""
+
+import numpy as np
+import pytest
+
+from exercise_solutions import attempt, changed, solution
+from minicnn.errors import UsageError
+from minicnn.op_cases import CASES
+from minicnn.study.exercises import EXERCISES, exercise_named, grade, load_backward, template
+from minicnn.study.exercises.catalogue import file_name
+from minicnn.study.exercises.report import grade_text
+from minicnn.study.exercises.tasks.auxiliary_head import AUX_WEIGHT, CASE
+from op_runs import assert_gradients_match, run
+from package_tree import ROOT
+
+every_exercise = pytest.mark.parametrize("name", EXERCISES)
+
+
+@every_exercise
+def test_the_solution_is_right(name):
+    graded = attempt(name, solution(name))
+    assert graded.passed, grade_text(graded)
+    assert [trial.sample.label for trial in graded.trials][-1] == "float32 stays float32"
+    judged = [trial.gradcheck for trial in graded.trials[:-1]]
+    assert all(verdict for verdict in judged)
+    assert sum(int(verdict.split()[0]) for verdict in judged) > 20  # coordinates that were found right
+    assert "Well done" in grade_text(graded)
+
+
+@every_exercise
+def test_the_template_is_not_written_yet(name):
+    graded = attempt(name, template(name))
+    assert not graded.passed
+    assert "NotImplementedError" in graded.not_written
+    assert grade_text(graded).startswith(f"{name}: not written yet")
+
+
+@every_exercise
+def test_the_template_names_what_it_is_about(name):
+    exercise, text = EXERCISES[name], template(name)
+    assert f"minicnn exercise check {name}" in text
+    assert exercise.page in text
+    assert (ROOT / exercise.page).is_file()
+    assert (ROOT / exercise.source).is_file()
+    assert load_backward(exercise, ROOT / "minicnn/study/exercises/templates" / file_name(name))
+
+
+@pytest.mark.parametrize("name", [name for name in EXERCISES if name != "auxiliary-head"])
+def test_all_samples_of_the_op_case_grade(name):
+    """Those with groups excepted: the exercise about convolution leaves them out."""
+    case = CASES[EXERCISES[name].case.name]
+    assert EXERCISES[name].case is case
+    samples = [s for s in case.samples(np.random.default_rng(0)) if s.settings.get("groups", 1) == 1]
+    graded = attempt(name, solution(name), with_gradcheck=False)
+    assert [trial.sample.label for trial in graded.trials[:-1]] == [sample.label for sample in samples]
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e-5, 1e-6])
+def test_small_errors_are_errors(size):
+    """Also those that difference quotients cannot see."""
+    graded = attempt(
+        "linear", changed("linear", ("gy @ w.T", f"gy @ w.T * (1 + {size})")), with_gradcheck=False
+    )
+    assert [trial.wrong for trial in graded.trials[:-1]] == [["gx"]] * 5
+
+
+def test_the_total_loss_with_a_head_is_what_its_reference_says(rng):
+    assert AUX_WEIGHT == 0.3
+    for sample in CASE.samples(rng):
+        gy = np.asarray(rng.standard_normal())
+        y, gradients = run(CASE.function, sample.inputs, sample.settings, gy)
+        np.testing.assert_allclose(y, CASE.reference(*sample.inputs, **sample.settings), rtol=1e-12)
+        assert_gradients_match(CASE.reference, sample.inputs, sample.settings, gy, gradients, rng)
+
+
+def test_names():
+    assert exercise_named("cross_entropy") is EXERCISES["cross-entropy"]
+    assert exercise_named("max-pool2d") is EXERCISES["max_pool2d"]
+    with pytest.raises(UsageError, match=r"expected one of relu, linear, .*; got 'sigmoid'"):
+        exercise_named("sigmoid")
+
+
+# ---- files that cannot be graded ----
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "def backward(gy, x:\n    return gy\n",
+            r"relu.py:1: this is no Python: .* in: def backward\(gy, x:",
+        ),
+        ("def backwards(gy, x):\n    return gy\n", r"no function `backward`; define backward\(gy, x\)"),
+        ("def backward(gy):\n    return gy\n", r"cannot be called as backward\(gy, x\)"),
+        ("import numpyy\n", r"relu.py:1: ModuleNotFoundError: .*while the file was being read"),
+    ],
+)
+def test_unusable_files(tmp_path, text, message):
+    path = tmp_path / "relu.py"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message) as caught:
+        load_backward(EXERCISES["relu"], path)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(UsageError, match="cannot be read as a Python file"):
+        load_backward(EXERCISES["relu"], tmp_path / "relu.py")
+
+
+# ---- attempts that give no gradients to look at ----
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "problem"),
+    [
+        ("relu", "return None", "gx has to be an array of numbers, it is nothing: is there a return?"),
+        ("relu", "return Tensor(gy)", "gx is a Tensor; backward works on NumPy arrays"),
+        ("relu", "return gy, gy", "backward has to return 1 gradients, gx; it returns 2"),
+        ("linear", "return gy @ w.T, x.T @ gy", "return 3 gradients, gx, gw, gb; it returns 2"),
+        ("linear", "return gy @ w.T", "gx, gw, gb as a tuple, it returns ndarray of shape (3, 4)"),
+        ("linear", "return gy @ w, x.T @ gy, gy", "linear.py:5: ValueError: matmul"),
+        ("inception", "return gy", "has to return a dict of gradients, it returns ndarray of shape"),
+        ("inception", 'return {"gx": saved.x}', "lacks gw1, gb1, gw3_reduce, "),
+        ("auxiliary-head", "return saved.weight", "AttributeError: 'types.SimpleNamespace' object has no"),
+    ],
+)  # fmt: skip
+def test_problems_are_explained(name, body, problem):
+    arguments = ", ".join(("gy", *EXERCISES[name].arguments))
+    graded = attempt(name, f"from minicnn import Tensor\n\n\ndef backward({arguments}):\n    {body}\n")
+    assert not graded.passed
+    assert problem in graded.trials[0].problem
+    text = grade_text(graded)
+    assert problem in text
+    assert "Traceback" not in text
+
+
+def test_numpy_errors_are_translated():
+    graded = attempt("linear", "def backward(gy, x, w):\n    return gy @ w, x.T @ gy, gy.sum(axis=0)\n")
+    text = grade_text(graded)
+    assert "(shapes: gy (3, 2), x (3, 4), w (4, 2))" in text
+    assert "likely: missing transpose. In a @ b" in text
+    assert "gufunc" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "spoiled"),
+    [
+        ("relu", "    return gy * (x > 0)", "    gy *= x > 0\n    return gy", "gy"),
+        ("relu", "    return gy * (x > 0)", "    x[x > 0] = 1\n    return gy * (x > 0)", "x"),
+        ("cross-entropy", "p.copy()", "p", "p"),
+        ("inception", "    g = {}", "    g = {}\n    saved.x += 1\n    saved.x -= 1.5", "saved"),
+    ],
+)
+def test_writing_to_what_belongs_to_others(name, old, new, spoiled):
+    graded = attempt(name, solution(name).replace(old, new), with_gradcheck=False)
+    assert not graded.passed
+    assert spoiled in {trial.spoiled for trial in graded.trials}
+    assert f"writes to {spoiled} in place" in grade_text(graded)
+
+
+def test_float32_has_to_stay():
+    graded = attempt("cross-entropy", solution("cross-entropy").replace("p.copy()", "p.astype(float)"))
+    assert [trial.sample.label for trial in graded.trials if not trial.passed] == ["float32 stays float32"]
+    assert "gx is float64, its input is float32: use arrays of the dtype of gy" in grade_text(graded)
+
+
+def test_a_learner_cannot_spoil_the_grading():
+    """The arrays that are handed out are copies: what is right stays right."""
+    broken = "def backward(gy, x):\n    gy[...] = 0\n    x[...] = 0\n    return gy\n"
+    graded = attempt("relu", broken)
+    again = attempt("relu", solution("relu"))
+    for one, other in zip(graded.trials[:-1], again.trials[:-1], strict=True):
+        np.testing.assert_array_equal(one.gy, other.gy)
+        np.testing.assert_array_equal(one.right["gx"], other.right["gx"])
+
+
+def test_the_gradient_checker_judges_by_itself(monkeypatch):
+    """If minicnn's own gradient were wrong, the checker would still object."""
+    from minicnn.ops.relu import ReLU
+
+    monkeypatch.setattr(ReLU, "backward", lambda self, gy: (gy,))
+    graded = attempt("relu", "def backward(gy, x):\n    return gy\n")
+    assert not any(trial.wrong for trial in graded.trials[:1])
+    assert graded.trials[0].gradcheck.startswith("FAILED")
+    assert not graded.passed
+
+
+def test_a_backward_that_changes_its_mind():
+    text = (
+        "import itertools\n\ncalls = itertools.count()\n\n\n"
+        "def backward(gy, x):\n    return gy * (x > 0) * (1 + (next(calls) > 0))\n"
+    )
+    graded = attempt("relu", text)
+    assert graded.trials[0].wrong == []
+    assert not graded.trials[0].passed
+
+
+def test_a_backward_that_fails_the_second_time():
+    once = (
+        "calls = []\n\n\n"
+        "def backward(gy, x):\n    calls.append(1 / (1 - len(calls)))\n    return gy * (x > 0)\n"
+    )
+    graded = attempt("relu", once)
+    assert not graded.passed
+    assert "relu.py:5: ZeroDivisionError" in graded.trials[0].gradcheck
+
+
+def test_without_the_checker():
+    exercise = EXERCISES["relu"]
+    graded = grade(exercise, lambda gy, x: gy * (x > 0), with_gradcheck=False)
+    assert graded.passed
+    assert {trial.gradcheck for trial in graded.trials} == {""}
+
+
+def test_solutions_are_not_shipped():
+    shipped = {path.read_text() for path in (ROOT / "minicnn").rglob("*.py")}
+    for name in EXERCISES:
+        assert solution(name) not in shipped
