@@ -20,8 +20,7 @@ from minicnn import functional as F
 from minicnn.backend import Array, array_module
 from minicnn.errors import UsageError
 from minicnn.nn import GoogLeNetOutput, Module, in_mode
-from minicnn.study.graph import grads_set_aside
-from minicnn.tensor import Function, Observer, Tensor, composed, observed_by
+from minicnn.tensor import Function, Observer, Tensor, composed, grads_set_aside, observed_by
 
 HEADS = ("main", "aux1", "aux2")
 

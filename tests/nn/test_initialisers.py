@@ -91,6 +91,6 @@ def test_he_keeps_the_variance_through_many_relu_layers(rng):
 
 def test_unknown_scheme():
     with pytest.raises(
-        UsageError, match=r"^initialisation: expected one of he, glorot, caffe, got 'xavier'$"
+        UsageError, match=r"^initialisation: expected one of he, glorot, caffe, zero, got 'xavier'$"
     ):
         nn.initialise(Network(), "xavier")
