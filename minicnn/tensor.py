@@ -141,7 +141,7 @@ def observed_by(observer: Observer) -> Iterator[None]:
 
 
 def observed_only_by(observer: Observer) -> Any:
-    """Let `observer` look on inside the block, and nobody else: to others, such as a profile, it does not happen."""
+    """Let `observer` look on inside the block, and nobody else: a profile, say, does not see it."""
     return _switched("observers", [observer])
 
 

@@ -40,7 +40,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 
 def keep_records(path: Path, is_kept: Callable[[int], bool]) -> list[dict[str, Any]]:
-    """Forget the records of steps that are not kept, which an interrupted run may have left; return the others."""
+    """Forget the records of other steps, which an interrupted run may have left; return what is kept."""
     kept = [record for record in read_records(path) if is_kept(record["step"])]
     if path.exists():
         write_whole(path, "".join(json.dumps(record) + "\n" for record in kept))

@@ -1,16 +1,16 @@
 """One look into a network in training: what its layers let through, forwards and backwards.
 
-A handful of training images goes through the network and back once, op by op (`composed`) and in evaluation mode:
-no dropout draws a number, no weight and no gradient is changed. So a run that is looked into is the same run, bit
-for bit.
+A handful of training images goes through the network and back once, op by op (`composed`) and in evaluation
+mode: no dropout draws a number, no weight and no gradient is changed. So a run that is looked into is the
+same run, bit for bit.
 
-    signal      of each block, in the order in which they run: how much of its output differs from image to image,
-                sqrt(mean over units of the variance over images / mean square); 0: the same for every image
+    signal      of each block, in the order in which they run: how much of its output differs from image to
+                image, sqrt(mean over units of the variance over images / mean square); 0: the same for all
     dead        of each ReLU layer: the share of its units that no image switches on, anywhere
     saturated   of each sigmoid or tanh layer: the share of its values where the slope is below a 20th of the
                 steepest
     gradient    of each layer: norm of the gradient of the total loss over the norm of the weights
-    move        of each layer: how far the last step moved it (rate times velocity), over the norm of the weights
+    move        of each layer: how far the last step moved it (rate * velocity), over the norm of the weights
     symmetric   of each layer: whether all its units have the same weights
 """
 
@@ -80,7 +80,9 @@ def examine(
     with grads_set_aside(parameters.values()), pinned_blas():
         with in_mode(model, training=False), composed(), observed_only_by(looker):
             total_loss(model(Tensor(images), heads=heads), labels, aux_weight).backward()
-        moves = {parameter: optimizer.last_move(place) for place, parameter in enumerate(optimizer.parameters)}
+        moves = {
+            parameter: optimizer.last_move(place) for place, parameter in enumerate(optimizer.parameters)
+        }
         layers: dict[str, list[Parameter]] = {}
         for name, parameter in parameters.items():
             layers.setdefault(name.rpartition(".")[0], []).append(parameter)
@@ -95,7 +97,9 @@ def examine(
             for layer, own in layers.items()
             if weights[layer] > 0
         }
-        symmetric = {layer: _is_symmetric(own[0].data) for layer, own in layers.items() if own[0].shape[-1] > 1}
+        symmetric = {
+            layer: _is_symmetric(own[0].data) for layer, own in layers.items() if own[0].shape[-1] > 1
+        }
     return Examination(looker.signals, looker.dead, looker.saturated, gradients, relative_moves, symmetric)
 
 

@@ -1,7 +1,7 @@
-"""The known failures of this network, each with its own detector: what to measure, and from where on it is news.
+"""The known failures of this network, each with its detector: what to measure, and from where on it is news.
 
-The bounds come from measurements, see "When it does not learn" in docs/training.md: each lies between what runs
-that learn were seen to do and what runs broken on purpose do, and a failure is over only some way back.
+The bounds come from measurements, see "When it does not learn" in docs/training.md: each lies between what
+runs that learn were seen to do and what runs broken on purpose do, and a failure is over only some way back.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Failure:
     measure : callable
         Takes an `Examination`, returns a number for each place (layer or block) that could be affected.
     caught, over : float
-        A place is affected from `caught` on, and no longer once it is back beyond `over`. Small numbers are bad
-        ones if `caught` is the smaller of the two.
+        A place is affected from `caught` on, and no longer once it is back beyond `over`. Small numbers are
+        bad ones if `caught` is the smaller of the two.
     describe : callable
-        Takes the numbers of the places newly affected and the `Examination`; says in words what is seen there.
+        Takes the numbers of the places newly affected and the `Examination`; says what is seen there.
     advice : str
         What usually helps.
     """
@@ -98,19 +98,22 @@ def _describe_vanishing(new: Numbers, found: Examination) -> str:
 def _describe_dead(new: Numbers, found: Examination) -> str:
     layers = {f"{layer} ({share:.0%})": share for layer, share in new.items()}
     return (
-        f"no image switches on the units of {name_places(layers)}: they hand on nothing, and have no gradient to "
-        "come back with."
+        f"no image switches on the units of {name_places(layers)}: they hand on nothing, and have no "
+        "gradient to come back with."
     )
 
 
 def _describe_saturation(new: Numbers, found: Examination) -> str:
     layers = {f"{layer} ({share:.0%})": share for layer, share in new.items()}
-    return f"values on the flat ends of the activation in {name_places(layers)}: hardly any gradient gets through."
+    return (
+        f"values lie on the flat ends of the activation in {name_places(layers)}: hardly any gradient gets "
+        "through."
+    )
 
 
 def _describe_steps(new: Numbers, found: Examination) -> str:
     layers = {f"{layer} by {number:.2g}": number for layer, number in new.items()}
-    return f"the last step moved {name_places(layers)} times the norm of its weights: it did not learn, it jumped."
+    return f"the last step moved {name_places(layers)} times the norm of its weights: that is a jump."
 
 
 def _describe_equal_units(new: Numbers, found: Examination) -> str:
@@ -134,16 +137,17 @@ FAILURES = (
         _signals_of_trunk,
         NO_SIGNAL, 1e-2,
         _describe_dead_trunk,
-        "starting again, with a lower --lr and --clip-norm 2 if ReLUs are dead, with weights drawn at random if units "
-        "are equal, and with --activation relu instead of sigmoid, which squeezes the signal in every layer.",
+        "starting again, with a lower --lr and --clip-norm 2 if ReLUs are dead, with weights drawn at random "
+        "if units are equal, and with --activation relu instead of sigmoid, which squeezes the signal in every "
+        "layer.",
     ),
     Failure(
         "dead ReLUs",
         lambda found: _of_unequal_units(found.dead, found),
         DEAD, 0.6,
         _describe_dead,
-        "a lower --lr, --clip-norm 2, or --schedule one-cycle, which warms up; from the start again, for what is "
-        "off for every image stays off.",
+        "a lower --lr, --clip-norm 2, or --schedule one-cycle, which warms up; from the start again, for "
+        "what is off for every image stays off.",
     ),
     Failure(
         "saturation",

@@ -1,6 +1,6 @@
 """What the watch has to say, and the file in which it is kept.
 
-    findings.jsonl   one object a finding: step, epoch, kind, where (place: number), over, seen, advice
+findings.jsonl   one object a finding: step, epoch, kind, where (place: number), over, seen, advice
 """
 
 from __future__ import annotations

@@ -43,7 +43,9 @@ class PlateauWatch:
         if step_of_epoch == self.judged_from:
             self._before = {head: copy.copy(totals) for head, totals in figures.items()}
 
-    def after_epoch(self, training: Mapping[str, Figures], validation: Mapping[str, Figures]) -> Finding | None:
+    def after_epoch(
+        self, training: Mapping[str, Figures], validation: Mapping[str, Figures]
+    ) -> Finding | None:
         """Judge an epoch by its totals; return what is news.
 
         Validation comes last, so it shows what was learned in the very last steps.
@@ -59,14 +61,15 @@ class PlateauWatch:
             return Finding(
                 "plateau",
                 {head: judged[head].loss for head in judged if head in stuck},
-                f"the loss of {_name_heads(stuck, judged)} stays at {level}, which is guessing: nothing has been "
-                "learned from the images so far.",
-                "a lower --lr or --clip-norm; --schedule one-cycle, which warms up; --initialisation he; and to see "
-                "whether the network can learn at all, --overfit-one-batch.",
+                f"the loss of {_name_heads(stuck, judged)} stays at {level}, which is guessing: nothing has "
+                "been learned from the images so far.",
+                "a lower --lr or --clip-norm; --schedule one-cycle, which warms up; --initialisation he; and "
+                "to see whether the network can learn at all, --overfit-one-batch.",
             )
         if freed:
             where = {head: validation[head].loss for head in judged if head in freed}
-            return Finding("plateau", where, f"the loss of {_name_heads(freed, judged)} has left {level}.", over=True)
+            seen = f"the loss of {_name_heads(freed, judged)} has left {level}."
+            return Finding("plateau", where, seen, over=True)
         return None
 
 

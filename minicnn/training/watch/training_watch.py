@@ -58,9 +58,9 @@ class News:
 class TrainingWatch:
     """Looks on at a run, and changes nothing in it.
 
-    After the second and the 25th step, and after epochs, a few training images are sent through the network and back
-    (see `examine`); the heads are judged by the figures of each epoch (see `PlateauWatch`). What is news is returned,
-    to be said, and kept in findings.jsonl; a run that is resumed goes on from what is kept.
+    After the second and the 25th step, and after epochs, a few training images are sent through the network
+    and back (see `examine`); the heads are judged by the figures of each epoch (see `PlateauWatch`). What is
+    news is returned, to be said, and kept in findings.jsonl; a run that is resumed goes on from what is kept.
 
     Parameters
     ----------
@@ -113,7 +113,9 @@ class TrainingWatch:
 
     def after_divergence(self, where: str, rate: float) -> None:
         """Keep where the first number came from that is not finite, and at which learning rate."""
-        self._keep([Finding("not finite", {where: rate}, f"the loss is not finite: {where}.", "a lower --lr.")])
+        self._keep(
+            [Finding("not finite", {where: rate}, f"the loss is not finite: {where}.", "a lower --lr.")]
+        )
 
     def so_far(self) -> str | None:
         """Say in a few words what was seen in the run, and since when; None if it was nothing.
@@ -164,8 +166,8 @@ def _batch_to_look_at(loader: Loader) -> tuple[Array, Array]:
     count = min(MOST_IMAGES, max(8, loader.batch_size // 2), len(loader.images))
     chosen = np.linspace(0, len(loader.images) - 1, count).astype(int)
     few = Loader(
-        loader.images[chosen], loader.labels[chosen], count, seed=loader.seed, normalisation=loader.normalisation,
-        size=loader.size, device=loader.device,
+        loader.images[chosen], loader.labels[chosen], count, seed=loader.seed,
+        normalisation=loader.normalisation, size=loader.size, device=loader.device,
     )  # fmt: skip
     (batch,) = few.epoch(0)
     return batch
