@@ -4,7 +4,7 @@ from minicnn.training.watch.examination import Examination, examine
 from minicnn.training.watch.failures import FAILURES, Failure
 from minicnn.training.watch.findings import FINDINGS, Finding
 from minicnn.training.watch.plateau import PlateauWatch
-from minicnn.training.watch.training_watch import TrainingWatch
+from minicnn.training.watch.training_watch import News, TrainingWatch
 
 __all__ = [
     "FAILURES",
@@ -12,6 +12,7 @@ __all__ = [
     "Examination",
     "Failure",
     "Finding",
+    "News",
     "PlateauWatch",
     "TrainingWatch",
     "examine",

@@ -120,7 +120,7 @@ def _describe_equal_units(new: Numbers, found: Examination) -> str:
     zero = " (they are zero)" if any(layer not in found.gradients for layer in new) else ""
     return (
         f"all units of {name_places(new)} have the same weights{zero}: they compute the same, get the same "
-        "gradient, and will never differ."
+        "gradient, and stay equal."
     )
 
 
@@ -138,8 +138,8 @@ FAILURES = (
         NO_SIGNAL, 1e-2,
         _describe_dead_trunk,
         "starting again, with a lower --lr and --clip-norm 2 if ReLUs are dead, with weights drawn at random "
-        "if units are equal, and with --activation relu instead of sigmoid, which squeezes the signal in every "
-        "layer.",
+        "if units are equal, and with --activation relu instead of sigmoid, which squeezes the signal in "
+        "each layer.",
     ),
     Failure(
         "dead ReLUs",
