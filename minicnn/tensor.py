@@ -177,9 +177,10 @@ def inside_module(name: str) -> Iterator[None]:
         raise
     finally:
         if name:
+            path = ".".join(names)
+            names.pop()  # first: an observer that runs out of memory must leave no name behind
             for observer in _state.observers:
-                observer.leave_module(".".join(names))
-            names.pop()
+                observer.leave_module(path)
 
 
 # ---- Tensor -----------------------------------------------------------------------------------------
