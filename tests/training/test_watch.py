@@ -10,6 +10,7 @@ from minicnn import Tensor, nn, optim
 from minicnn import functional as F
 from minicnn.errors import CheckpointError
 from minicnn.training import NonFiniteLossError, RunFolder, load_checkpoint, train
+from minicnn.training.state import TrainingState
 from minicnn.training.watch import FAILURES, FINDINGS, TrainingWatch, examine
 from minicnn.training.watch.training_watch import News
 
@@ -277,3 +278,15 @@ def test_no_memory_to_look_is_no_reason_to_stop(network, config, splits, start, 
 
     monkeypatch.setattr("minicnn.training.watch.training_watch.examine", full)
     assert train(network(), config, splits, start("run", config))["epochs"] == 3
+
+
+def test_what_is_over_in_part_goes_on(network, config, splits, start):
+    run = start("run", config)
+    records = [
+        {"step": 0, "epoch": 1, "kind": "plateau", "where": {"main": 2.3, "aux1": 2.3}, "over": False},
+        {"step": 0, "epoch": 1, "kind": "plateau", "where": {"main": 1.0}, "over": True},
+    ]
+    (run.path / FINDINGS).write_text("".join(json.dumps(record) + "\n" for record in records))
+    watch = TrainingWatch(network(), TrainingState(network(), config, 3), splits, run)
+    assert watch.so_far() == "plateau in main and 1 more (from step 0 on)"
+    assert watch.plateau.stuck == {"aux1"}

@@ -124,17 +124,20 @@ class TrainingWatch:
         """
         since: dict[str, tuple[int, dict[str, None]]] = {}
         until: dict[str, int] = {}
+        open_places: dict[str, set[str]] = {}
         for step, kind, over, place in self._past:
+            still = open_places.setdefault(kind, set())
             if over:
+                still.discard(place)
                 until[kind] = step
             else:
+                still.add(place)
                 since.setdefault(kind, (step, {}))[1][place] = None
-                until.pop(kind, None)
         parts = []
         for kind, (step, places) in since.items():
             first, *others = places
             more = f" and {len(others)} more" if others else ""
-            end = f" to {until[kind]}" if kind in until else " on"
+            end = f" to {until[kind]}" if not open_places[kind] else " on"
             parts.append(f"{kind} in {first}{more} (from step {step}{end})")
         return "; ".join(parts) or None
 
