@@ -343,7 +343,7 @@ def test_after_training_dropout_is_as_it_was(gpu, images):
 
 
 def test_the_watch_sees_the_same_there(config, images, tmp_path):
-    """It looks into the network between recorded steps, op by op; what it finds is what is found on the CPU."""
+    """It looks between recorded steps, op by op; what it finds is what is found on the CPU."""
     seen = {}
     for device in (config.device, "cpu"):
         config = replace(config, device=device)
