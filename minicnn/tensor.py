@@ -18,7 +18,7 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -79,7 +79,7 @@ _state = _ThreadState()
 
 
 @contextmanager
-def _switched(name: str, value: bool) -> Iterator[None]:
+def _switched(name: str, value: object) -> Iterator[None]:
     before = getattr(_state, name)
     setattr(_state, name, value)
     try:
@@ -140,6 +140,11 @@ def observed_by(observer: Observer) -> Iterator[None]:
         _state.observers.remove(observer)
 
 
+def observed_only_by(observer: Observer) -> Any:
+    """Let `observer` look on inside the block, and nobody else: a profile, say, does not see it."""
+    return _switched("observers", [observer])
+
+
 class _AfterForward(Observer):
     def __init__(self, callback: Callable[[Function, tuple[Tensor, ...], Tensor], None]) -> None:
         self.callback = callback
@@ -172,9 +177,10 @@ def inside_module(name: str) -> Iterator[None]:
         raise
     finally:
         if name:
+            path = ".".join(names)
+            names.pop()  # first: an observer that runs out of memory must leave no name behind
             for observer in _state.observers:
-                observer.leave_module(".".join(names))
-            names.pop()
+                observer.leave_module(path)
 
 
 # ---- Tensor -----------------------------------------------------------------------------------------
@@ -348,6 +354,31 @@ class Tensor:
         def log(self) -> Tensor: ...
         def sqrt(self) -> Tensor: ...
         def relu(self) -> Tensor: ...
+
+
+@contextmanager
+def grads_set_aside(tensors: Iterable[Tensor]) -> Iterator[None]:
+    """Inside the block the tensors have no `grad`; afterwards they have their own again.
+
+    Examples
+    --------
+    >>> x = Tensor([3.0, 4.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> with grads_set_aside([x]):
+    ...     x.sum().backward()
+    ...     print(x.grad)
+    [1. 1.]
+    >>> print(x.grad)
+    [6. 8.]
+    """
+    before = [(tensor, tensor.grad) for tensor in tensors]
+    for tensor, _ in before:
+        tensor.grad = None
+    try:
+        yield
+    finally:
+        for tensor, grad in before:
+            tensor.grad = grad
 
 
 def _as_array(data: Any) -> Array:

@@ -189,7 +189,7 @@ def googlenet(
         After every convolution.
     rng : numpy.random.Generator, optional
         For the initial weights and the dropout; left out, a fresh generator.
-    initialisation : "he", "glorot" or "caffe", default="he"
+    initialisation : "he", "glorot", "caffe" or "zero", default="he"
         See `nn.initialise`.
 
     Returns

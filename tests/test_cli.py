@@ -287,6 +287,29 @@ def test_profile_does_not_go_together_with_overfitting(quick, capsys):
     assert line == "--overfit-one-batch writes nothing and does not go together with --profile"
 
 
+def test_the_watch_recognises_a_start_at_zero(quick, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert main([*quick, "--epochs", "2", "--initialisation", "zero", "--out", str(run)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in said if line.startswith("equal units: ")]
+    assert "all units of conv1, " in line
+    assert "(they are zero)" in line
+    assert any(line.startswith("what the watch saw: equal units in conv1 and ") for line in said)
+    kinds = {json.loads(line)["kind"] for line in (run / "findings.jsonl").read_text().splitlines()}
+    assert {"equal units", "dead trunk"} <= kinds
+
+
+def test_a_network_is_looked_at_with_the_activation_of_its_run(quick, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert main([*quick, "--epochs", "1", "--activation", "tanh", "--out", str(run)]) == 0
+    assert json.loads((run / "config.json").read_text())["activation"] == "tanh"
+    assert load_network(str(run))[0].conv1.activation == "tanh"
+    result = json.loads((run / "result.json").read_text())
+    capsys.readouterr()
+    assert main(["eval", str(run)]) == 0
+    assert f"{result['test_loss']:.4f}" in capsys.readouterr().out
+
+
 def test_divergence(quick, tmp_path, capsys):
     line = fails(capsys, *quick, "--lr", "1e20", "--out", str(tmp_path / "run"))
     assert "training has diverged; no epoch was completed" in line

@@ -288,3 +288,24 @@ def test_module_named_after_construction_is_known_by_its_place(rng):
         layer(x)
         nn.Sequential(layer)(x)
     assert [function.module_path for function in functions] == ["", "0"]
+
+
+def test_an_observer_that_fails_leaves_no_module_name_behind():
+    class Failing(Observer):
+        def leave_module(self, path):
+            raise MemoryError
+
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.ReLU()
+
+        def forward(self, x):
+            return self.inner(x)
+
+    paths = []
+    with pytest.raises(MemoryError), observed_by(Failing()):
+        Outer()(Tensor([1.0]))
+    with observe(lambda function, inputs, output: paths.append(function.module_path)):
+        Tensor([1.0]).relu()
+    assert paths == [""]

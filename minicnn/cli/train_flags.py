@@ -108,7 +108,14 @@ def add_train_flags(parser: argparse.ArgumentParser) -> None:
     _add(network, "width", number, "W", "scale of googlenet-cifar's channel counts")
     _add(network, "aux", None, None, "auxiliary heads")
     _add(network, "activation", str, None, "non-linearity", choices=ACTIVATIONS)
-    _add(network, "initialisation", str, None, "how weights start", choices=INITIALISATIONS)
+    _add(
+        network,
+        "initialisation",
+        str,
+        None,
+        "how weights start; zero never learns, see for yourself",
+        choices=INITIALISATIONS,
+    )
 
     recipe = parser.add_argument_group(
         "recipe",

@@ -76,3 +76,11 @@ def classifier_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.nd
     2012, section 5.
     """
     return (0.01 * rng.standard_normal(shape)).astype(np.float32)
+
+
+def zeros(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Return float32 weights that are all zero, to see that a network which starts so learns nothing.
+
+    No unit differs from its neighbours, so none ever will; and behind a weight of zero there is no gradient.
+    """
+    return np.zeros(shape, np.float32)

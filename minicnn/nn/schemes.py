@@ -8,12 +8,12 @@ from typing import Literal
 import numpy as np
 
 from minicnn.errors import UsageError
-from minicnn.nn.initialisers import caffe_xavier, classifier_normal, glorot_uniform, he_normal
+from minicnn.nn.initialisers import caffe_xavier, classifier_normal, glorot_uniform, he_normal, zeros
 from minicnn.nn.layers import Conv2d, Linear
 from minicnn.nn.module import Module
 from minicnn.random import checked_generator
 
-Scheme = Literal["he", "glorot", "caffe"]
+Scheme = Literal["he", "glorot", "caffe", "zero"]
 
 # For each scheme: how weights are drawn, and what biases start at (except those of the classifiers,
 # which start at zero). 0.2 is Caffe's for GoogLeNet and the blog post's: it starts every ReLU switched on.
@@ -21,6 +21,7 @@ _SCHEMES: dict[str, tuple[Callable[[tuple[int, ...], np.random.Generator], np.nd
     "he": (he_normal, 0.0),
     "glorot": (glorot_uniform, 0.2),
     "caffe": (caffe_xavier, 0.2),
+    "zero": (zeros, 0.0),
 }
 
 
@@ -31,9 +32,10 @@ def initialise(model: Module, scheme: Scheme = "he", rng: np.random.Generator | 
     ----------
     model : Module
         Its `Conv2d` and `Linear` layers are initialised.
-    scheme : "he", "glorot" or "caffe", default="he"
+    scheme : "he", "glorot", "caffe" or "zero", default="he"
         He: normal, biases 0. Glorot and Caffe: uniform, biases 0.2. Classifiers (`Linear` layers whose
-        output is not activated): small in each, biases 0.
+        output is not activated): small in each of these, biases 0. Zero: all weights and biases 0, to see
+        that a network which starts so learns nothing.
     rng : numpy.random.Generator, optional
         Left out, a fresh generator.
 
@@ -50,7 +52,8 @@ def initialise(model: Module, scheme: Scheme = "he", rng: np.random.Generator | 
         if isinstance(layer, (Conv2d, Linear)):
             is_classifier = isinstance(layer, Linear) and layer.activation is None
             dtype, shape = layer.weight.dtype, layer.weight.shape
-            weights = classifier_normal(shape, rng) if is_classifier else draw(shape, rng)
+            small = is_classifier and scheme != "zero"
+            weights = classifier_normal(shape, rng) if small else draw(shape, rng)
             layer.weight.data = weights.astype(dtype, copy=False)
             if layer.bias is not None:
                 layer.bias.data = np.full(layer.bias.shape, 0.0 if is_classifier else bias, dtype)

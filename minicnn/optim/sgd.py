@@ -145,6 +145,17 @@ class SGD:
         group = self._group_of[place]
         return group.lr * self.lr_factor, group.weight_decay
 
+    def last_move(self, place: int) -> float:
+        """Return how far the last step moved a parameter, by its place: the norm of rate times velocity.
+
+        0 for a parameter that never had a gradient. Nesterov's variant looks a little further ahead.
+        """
+        velocity = self._velocity.get(place)
+        if velocity is None:
+            return 0.0
+        # In float64: squares of small float32 numbers are too small for float32.
+        return self.rates(place)[0] * float(np.linalg.norm(to_numpy(velocity).astype(np.float64).ravel()))
+
     def _moves(self, place: int, lr: float, weight_decay: float) -> list[Callable[[], None]]:
         """Cut the move of a parameter into pieces that stay in the cache."""
         w, g, v = self.arrays(place)

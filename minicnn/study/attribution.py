@@ -20,9 +20,8 @@ from minicnn import functional as F
 from minicnn.backend import Array, array_module
 from minicnn.errors import UsageError
 from minicnn.nn import GoogLeNetOutput, Module, in_mode
-from minicnn.study.graph import grads_set_aside
 from minicnn.study.module_outputs import ModuleOutputs
-from minicnn.tensor import Tensor, composed, observed_by
+from minicnn.tensor import Tensor, composed, grads_set_aside, observed_by
 
 HEADS = ("main", "aux1", "aux2")
 

@@ -17,7 +17,7 @@ from minicnn.training.recipes import SCHEDULES, Recipe
 MODELS = ("googlenet-cifar", "googlenet")
 DATA = ("shapes", "cifar10", "folder")
 ACTIVATIONS = ("relu", "sigmoid", "tanh")
-INITIALISATIONS = ("he", "glorot", "caffe")
+INITIALISATIONS = ("he", "glorot", "caffe", "zero")
 
 # Settings that older runs do not have; they were made as if by the default.
 ADDED_LATER = {"matmul_precision"}

@@ -10,15 +10,14 @@ own: what the step itself computes stays the same, bit for bit.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from minicnn.backend import Array
-from minicnn.errors import CheckpointError
 from minicnn.nn import Module
 from minicnn.training.gradient_map import draw_gradient_map
-from minicnn.training.run_folder import RunFolder, write_whole
+from minicnn.training.records import append_record, keep_records, read_records
+from minicnn.training.run_folder import RunFolder
 from minicnn.training.step import TrainingStep
 
 GRADIENTS = "gradients.jsonl"
@@ -61,8 +60,7 @@ class GradientWatch:
         take_step.seed_dropouts(epoch, step_of_epoch)  # and again by the step itself
         layers = self.measure(take_step.model, images, labels, state.config.aux_weight)
         record = {"step": state.step, "epoch": epoch + 1, "every": self.every, "layers": layers}
-        with open(self.records_path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        append_record(self.records_path, record)
 
     def draw(self, title: str) -> None:
         """Draw everything recorded so far."""
@@ -77,26 +75,12 @@ def is_watched(run: RunFolder) -> bool:
 
 def read_recordings(run: RunFolder) -> list[dict[str, Any]]:
     """Read gradients.jsonl, if there is one; a last line that a crash cut short is left out."""
-    path = run.path / GRADIENTS
-    if not path.exists():
-        return []
-    records = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            raise CheckpointError(f"{path}: damaged: line {number} is not JSON") from None
-        if not isinstance(record, dict) or not isinstance(record.get("step"), int):
-            raise CheckpointError(f"{path}: damaged: line {number} is no recording")
-        records.append(record)
-    return records
+    return read_records(run.path / GRADIENTS)
 
 
 def keep_recordings(run: RunFolder, step: int) -> None:
     """Forget recordings of step `step` and later, which a run that was interrupted may have left."""
-    if is_watched(run):
-        kept = [record for record in read_recordings(run) if record["step"] < step]
-        write_whole(run.path / GRADIENTS, "".join(json.dumps(record) + "\n" for record in kept))
+    keep_records(run.path / GRADIENTS, lambda of_record: of_record < step)
 
 
 def last_interval(run: RunFolder) -> int | None:

@@ -16,7 +16,6 @@ from minicnn.errors import DeviceMemoryError, MinicnnError
 from minicnn.nn import Module
 from minicnn.training.config import Config
 from minicnn.training.curves import draw_curves
-from minicnn.training.diagnosis import PlateauWatch
 from minicnn.training.gradient_watch import GradientWatch, keep_recordings
 from minicnn.training.memory_advice import batch_that_fits
 from minicnn.training.metrics import HEADS, Figures, add_counts, evaluate
@@ -28,6 +27,7 @@ from minicnn.training.splits import Splits
 from minicnn.training.state import TrainingState
 from minicnn.training.step import StepResult, TrainingStep
 from minicnn.training.step_profiler import StepProfiler
+from minicnn.training.watch import TrainingWatch
 
 
 class NonFiniteLossError(MinicnnError):
@@ -84,7 +84,7 @@ def train(
         state.restore(checkpoint)
     rows = run.keep_metrics(state.epoch)
     keep_recordings(run, state.step)
-    watch = PlateauWatch(num_classes, steps_per_epoch)
+    watch = TrainingWatch(model, state, splits, run)
     progress = Progress(config.epochs, steps_per_epoch * config.batch_size, state.epoch)
     take_step = TrainingStep(model, state, progress.say)
     smaller = SmallerBatches(progress.say)
@@ -105,10 +105,13 @@ def train(
                 taken = _take(take_step, images, labels, epoch, step_of_epoch)
                 if not math.isfinite(taken.loss):
                     take_step.seed_dropouts(epoch, step_of_epoch)
-                    raise _diverged("loss", taken.loss, find_first_nonfinite(model, images), state, run)
+                    where = find_first_nonfinite(model, images)
+                    raise _diverged("loss", taken.loss, where, state, run, watch)
                 add_counts(figures, len(labels), taken.counts)
                 state.step += 1
                 progress.after_step(epoch, len(labels), figures)
+                for finding in watch.after_step():
+                    progress.say(str(finding))
                 if profiler:
                     profiler.after_step()
             trained = time.perf_counter()
@@ -117,10 +120,11 @@ def train(
                 val = evaluate(model, splits.val.epoch(0), heads=config.aux, smaller=smaller)
             if not math.isfinite(val["main"].loss):
                 where = "after the last step of the epoch"
-                raise _diverged("validation loss", val["main"].loss, where, state, run)
+                raise _diverged("validation loss", val["main"].loss, where, state, run, watch)
             if isinstance(state.schedule, optim.Plateau):
                 state.schedule.observe(val["main"].loss)
             state.epoch = epoch + 1
+            findings = watch.after_epoch(figures, val)
 
             row = {
                 "epoch": state.epoch,
@@ -140,8 +144,10 @@ def train(
             if gradients:
                 gradients.draw(describe(config))
             progress.after_epoch(row)
-            if message := watch.after_epoch(figures, val):
-                progress.say(message)
+            for finding in findings:
+                progress.say(str(finding))
+        if seen := watch.so_far():
+            progress.say(f"what the watch saw: {seen}")
 
     with state.final_weights():
         test = evaluate(model, splits.test.epoch(0), heads=False, smaller=smaller)
@@ -192,8 +198,12 @@ def _take(
     raise DeviceMemoryError(f"{problem}, in a step of {len(images)} images; {advice}")
 
 
-def _diverged(name: str, loss: float, where: str, state: TrainingState, run: RunFolder) -> NonFiniteLossError:
+def _diverged(
+    name: str, loss: float, where: str, state: TrainingState, run: RunFolder, watch: TrainingWatch
+) -> NonFiniteLossError:
     rate = state.config.lr * state.optimizer.lr_factor
+    seen = watch.so_far()
+    watch.after_divergence(where, rate)
     kept = (
         f"the last good checkpoint is {run.checkpoint_path} (epoch {state.epoch})"
         if state.epoch
@@ -202,6 +212,7 @@ def _diverged(name: str, loss: float, where: str, state: TrainingState, run: Run
     return NonFiniteLossError(
         f"the {name} became {loss} at step {state.step + 1} in epoch {state.epoch + 1}, at a learning rate "
         f"of {rate:.3g} ({where}): training has diverged; {kept}; start again with a lower --lr"
+        + (f"; before that: {seen}" if seen else "")
     )
 
 

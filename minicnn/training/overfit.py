@@ -15,6 +15,7 @@ from minicnn.nn import Dropout, Module, total_loss
 from minicnn.parallel import pinned_blas
 from minicnn.tensor import Tensor
 from minicnn.training.metrics import Figures, count_batch
+from minicnn.training.watch import News, examine
 
 LEARNED = 0.02  # main head's loss: the right class has 98% on (geometric) average
 GENTLE_RATE = 1e-3
@@ -95,6 +96,9 @@ def overfit_one_batch(
     main = figures["main"]
     guessing = math.log(num_classes)
     if main.loss > 0.9 * guessing:
+        found = examine(model, images, labels, optimizer, aux_weight, heads="aux1" in figures)
+        for finding in News().of(found):
+            say(str(finding))
         advice = (
             f"It is still guessing (ln({num_classes}) = {guessing:.2f}): the signal or the gradient dies on "
             "the way. Try --initialisation he and a higher or lower --lr; then minicnn gradcheck."

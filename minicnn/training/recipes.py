@@ -46,7 +46,7 @@ class Recipe:
     augment : bool
         Whether training images are cropped at random and mirrored.
     initialisation : str
-        "he", "glorot" or "caffe".
+        "he", "glorot", "caffe" or, for demonstration, "zero".
     width : float
         Scale of the channel counts of googlenet-cifar.
     """

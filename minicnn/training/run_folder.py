@@ -7,6 +7,7 @@
     curves.png                       loss, accuracy and learning rate so far
     profile.txt, profile.json        with --profile: tables and trace of a few steps
     gradients.jsonl, gradients.png   with --watch-gradients: gradients by layer over time
+    findings.jsonl                   what the watch saw going wrong, if anything
     result.json                      test figures; written last: a run that has it is finished
 
 Every file that a run is continued from is written beside its place first and then renamed into it; lines are

@@ -520,3 +520,23 @@ def test_after_training_dropout_is_as_it_was(gpu, images):
     assert model.dropout.rng is before
     first, second = (model(Tensor(x)).logits.numpy() for _ in range(2))
     assert (first != second).any()
+
+
+def test_the_watch_sees_the_same_there(config, images, tmp_path):
+    """It looks between recorded steps, op by op; what it finds is what is found on the CPU."""
+    seen = {}
+    for device in (config.device, "cpu"):
+        config = replace(config, device=device)
+        splits = make_splits(images, config, SIZE)
+        folder = RunFolder.create(tmp_path / device, config, splits.facts)
+        model = network(config, dropout=0.3)
+        model.inception.conv3x3.bias.data[...] = -100.0
+        train(model, config, splits, folder)
+        seen[device] = [
+            json.loads(line) for line in (folder.path / "findings.jsonl").read_text().splitlines()
+        ]
+    ours, expected = seen.values()
+    assert [(f["step"], f["kind"], list(f["where"])) for f in ours] == [
+        (f["step"], f["kind"], list(f["where"])) for f in expected
+    ]
+    assert (ours[0]["kind"], ours[0]["where"]["inception.conv3x3"]) == ("dead ReLUs", 1.0)

@@ -417,7 +417,8 @@ def test_untrained_network_knows_nothing(scheme):
 
 
 def test_unknown_initialisation_and_activation():
-    with pytest.raises(UsageError, match=r"^initialisation: expected one of he, glorot, caffe, got 'zeros'$"):
+    expected = "initialisation: expected one of he, glorot, caffe, zero, got 'zeros'"
+    with pytest.raises(UsageError, match=f"^{expected}$"):
         small(initialisation="zeros")
     with pytest.raises(
         UsageError, match=r"^activation: expected one of relu, sigmoid, tanh or None, got 'swish'$"

@@ -70,6 +70,12 @@ def test_classifiers_start_small(rng):
     assert abs(w.mean()) < 4 * 0.01 / np.sqrt(w.size)
 
 
+def test_zero_is_zero_everywhere(rng):
+    model = Network()
+    nn.initialise(model, "zero", rng)
+    assert all((p.data == 0).all() and p.dtype == np.float32 for p in model.parameters())
+
+
 def test_dtype_is_kept(rng):
     model = Network().astype(np.float64)
     nn.initialise(model, "he", rng)
@@ -91,6 +97,6 @@ def test_he_keeps_the_variance_through_many_relu_layers(rng):
 
 def test_unknown_scheme():
     with pytest.raises(
-        UsageError, match=r"^initialisation: expected one of he, glorot, caffe, got 'xavier'$"
+        UsageError, match=r"^initialisation: expected one of he, glorot, caffe, zero, got 'xavier'$"
     ):
         nn.initialise(Network(), "xavier")

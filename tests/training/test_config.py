@@ -80,7 +80,7 @@ def test_settings_of_another_version(config):
         ("model", "alexnet", "one of googlenet-cifar, googlenet, got 'alexnet'"),
         ("schedule", "up", "one of one-cycle, .*, got 'up'"),
         ("activation", "elu", "one of relu, sigmoid, tanh, got 'elu'"),
-        ("initialisation", "ones", "one of he, glorot, caffe, got 'ones'"),
+        ("initialisation", "ones", "one of he, glorot, caffe, zero, got 'ones'"),
         ("device", "tpu", '"cpu", "cuda" or "cuda:<number>", got "tpu"'),
     ],
 )

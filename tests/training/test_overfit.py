@@ -27,6 +27,7 @@ def test_still_guessing(network, batch):
     model = network()
     model.conv.bias.data[...] = -1000.0
     assert overfit_one_batch(model, *batch, num_classes=3, lr=0.1, max_steps=30, say=said.append) is False
+    assert any(line.startswith("dead ReLUs: no image switches on the units of conv (100%)") for line in said)
     assert "No: after 30 steps the loss is 1.0" in said[-1]
     assert "still guessing (ln(3) = 1.10)" in said[-1]
 

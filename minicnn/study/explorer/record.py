@@ -17,8 +17,8 @@ import numpy as np
 from minicnn.backend import Array, to_numpy
 from minicnn.errors import UsageError
 from minicnn.study.explorer.heads import Head, heads_of
-from minicnn.study.graph import functions_below, grads_set_aside
-from minicnn.tensor import Function, Observer, Tensor, observed_by
+from minicnn.study.graph import functions_below
+from minicnn.tensor import Function, Observer, Tensor, grads_set_aside, observed_by
 
 MOST_OPS = 1500  # the browser lays out no more
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 
 from minicnn.training.metrics import Figures
+from minicnn.training.watch.findings import Finding
 
 CLOSE = 0.02  # relative distance from ln(K) that counts as being there
 LEFT = 0.95  # share of ln(K) below which a head is free of it: well away, not a wobble
@@ -32,36 +33,43 @@ class PlateauWatch:
 
     def __init__(self, num_classes: int, steps_per_epoch: int) -> None:
         self.num_classes = num_classes
+        self.steps_per_epoch = steps_per_epoch
         self.judged_from = max(0, steps_per_epoch - WINDOW)
         self._before: dict[str, Figures] = {}
-        self._stuck: set[str] = set()
+        self.stuck: set[str] = set()  # the heads that are, as far as it was said
 
     def before_step(self, step_of_epoch: int, figures: Mapping[str, Figures]) -> None:
         """Take note of an epoch's running totals before one of its steps."""
         if step_of_epoch == self.judged_from:
             self._before = {head: copy.copy(totals) for head, totals in figures.items()}
 
-    def after_epoch(self, training: Mapping[str, Figures], validation: Mapping[str, Figures]) -> str | None:
-        """Judge an epoch by its totals; return what there is to say, if it is news.
+    def after_epoch(
+        self, training: Mapping[str, Figures], validation: Mapping[str, Figures]
+    ) -> Finding | None:
+        """Judge an epoch by its totals; return what is news.
 
         Validation comes last, so it shows what was learned in the very last steps.
         """
         judged = {head: totals - self._before.get(head, Figures()) for head, totals in training.items()}
         free = {head for head in judged if validation[head].loss < LEFT * math.log(self.num_classes)}
         stuck = {head for head in judged if is_stuck(judged[head], self.num_classes)} - free
-        freed = self._stuck & free
-        caught = stuck - self._stuck
-        self._stuck = (self._stuck | stuck) - freed
+        freed = self.stuck & free
+        caught = stuck - self.stuck
+        self.stuck = (self.stuck | stuck) - freed
         level = f"ln({self.num_classes}) = {math.log(self.num_classes):.3f}"
         if caught:
-            return (
-                f"plateau: the loss of {_name_heads(stuck, judged)} stays at {level}, which is guessing: "
-                "nothing has been learned from the images so far. What usually helps: a lower --lr or "
-                "--clip-norm; --schedule one-cycle, which warms up; --initialisation he; and to see whether "
-                "the network can learn at all, --overfit-one-batch."
+            return Finding(
+                "plateau",
+                {head: judged[head].loss for head in judged if head in stuck},
+                f"the loss of {_name_heads(stuck, judged)} stays at {level}, which is guessing: nothing has "
+                "been learned from the images so far.",
+                "a lower --lr or --clip-norm; --schedule one-cycle, which warms up; --initialisation he; and "
+                "to see whether the network can learn at all, --overfit-one-batch.",
             )
         if freed:
-            return f"plateau: the loss of {_name_heads(freed, judged)} has left {level}."
+            where = {head: validation[head].loss for head in judged if head in freed}
+            seen = f"the loss of {_name_heads(freed, judged)} has left {level}."
+            return Finding("plateau", where, seen, over=True)
         return None
 
 
