@@ -74,6 +74,7 @@ docs: $(VENV)/installed-docs  ## make the site of docs/ in site/: open site/inde
 	rm -rf site
 	$(BIN)/sphinx-build --builder html --fresh-env --fail-on-warning --keep-going --nitpicky --quiet \
 	    --doctree-dir build/doctrees $(ARGS) docs site
+	$(BIN)/python docs/_site/check_links.py site
 
 docs-serve: docs  ## make the site and show it at http://localhost:8000
 	$(BIN)/python -m http.server --bind localhost --directory site 8000

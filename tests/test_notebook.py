@@ -4,9 +4,7 @@ import nbformat
 import pytest
 
 from docs import notebook
-from docs._site.contents_from_readme import contents
 from docs.notebook import NOTEBOOK, PAGE, Step, make_notebook, parts, shows, without_numbers
-from package_tree import ROOT
 
 SMALL = """\
 # Title
@@ -106,22 +104,3 @@ def test_output_of_a_session_has_to_be_printed():
     assert shows(Step("print(x)", "2\n"), "2\n")
     assert not shows(Step("print(x)", "2\n"), "3\n")
     assert not shows(Step("print(x)", "2\n"), "")
-
-
-def test_navigation_of_the_site_has_every_page_once():
-    docs = ROOT / "docs"
-    pages = sorted(
-        path.relative_to(docs).with_suffix("").as_posix()
-        for path in docs.rglob("*.md")
-        if path != docs / "README.md"
-    )
-    navigation = [
-        page for group in contents((docs / "README.md").read_text("utf-8")).values() for page in group
-    ]
-    assert sorted(navigation) == pages
-    assert navigation[0] == "studying"
-
-
-def test_page_linked_twice_belongs_to_the_last_section():
-    readme = "## One\n[a](a.md) [b](ops/b.md#c)\n[b](ops/b.md)\n## Two\n[b](ops/b.md) [c](c.md)\n"
-    assert contents(readme) == {"One": ["a"], "Two": ["ops/b", "c"]}

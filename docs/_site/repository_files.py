@@ -30,14 +30,11 @@ FOLDER = "source"  # on the site
 linked: set[str] = set()  # files, relative to the root; a build starts afresh (sphinx-build -E)
 
 
-def target(node: Element, page: Path) -> tuple[Path, str]:
-    """Give the file a link leads to, as MyST has noted it, and the place in it."""
+def target(node: Element, page: Path) -> Path:
+    """Give the file a link leads to, as MyST has noted it."""
     if isinstance(node, download_reference):
-        name, _, anchor = node["reftarget"].partition("#")
-    else:  # a page, without its ending
-        name, anchor = f"{node['reftarget']}.md", node.get("reftargetid") or ""
-        page = DOCS / "page"
-    return (page.parent / name).resolve(), anchor
+        return (page.parent / node["reftarget"].partition("#")[0]).resolve()
+    return (DOCS / f"{node['reftarget']}.md").resolve()  # a page, without its ending
 
 
 class LinkToFilePages(SphinxTransform):
@@ -52,13 +49,14 @@ class LinkToFilePages(SphinxTransform):
             *(node for node in self.document.findall(pending_xref) if node.get("refdomain") == "doc"),
         ]
         for node in links:
-            file, anchor = target(node, page)
+            file = target(node, page)
             if DOCS in file.parents or not file.is_file():
                 continue  # Sphinx knows what to do with it
             path = file.relative_to(ROOT).as_posix()
             linked.add(path)
             up = "../" * self.env.docname.count("/")
-            address = f"{up}{FOLDER}/{path}.html" + (f"#{anchor}" if anchor else "")
+            # Headings inside a file are no places on its page, which shows it as text.
+            address = f"{up}{FOLDER}/{path}.html"
             node.replace_self(nodes.reference("", "", *node.children, refuri=address, internal=True))
 
 
