@@ -49,10 +49,16 @@ def code(page):
     return [part for part in parts(page) if isinstance(part, Step)]
 
 
+def cells(made):
+    return [(cell.cell_type, cell.source) for cell in made.cells]
+
+
 def test_notebook_is_made_from_the_page():
     written = nbformat.read(NOTEBOOK, as_version=4)
     nbformat.validate(written)
-    assert written == make_notebook(PAGE.read_text("utf-8")), "run: python docs/notebook.py write"
+    made = make_notebook(PAGE.read_text("utf-8"))
+    # Not the outputs: somebody who follows the tour in a checkout may save them.
+    assert cells(written) == cells(made), "run: python docs/notebook.py write"
 
 
 def test_sessions_and_commands_become_cells():
