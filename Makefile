@@ -20,7 +20,7 @@ SOURCE := setup.cfg pyproject.toml LICENSE $(wildcard README.md) \
 PEER_dezero     := 'dezero == 0.0.13' 'numpy < 2' matplotlib Pillow
 PEER_tensorflow := 'tensorflow-cpu == 2.21.0'
 
-.PHONY: help train test lint style types parity browser bench gpu-check gpu-accuracy wheel-test clean
+.PHONY: help train test lint style types parity browser bench gpu-check gpu-accuracy wheel-test docs docs-serve notebook tour clean
 
 help:  ## show this list
 	@echo 'minicnn: GoogLeNet from scratch in NumPy. Needs Python 3.11 or later; the rest is installed into $(VENV).'
@@ -70,11 +70,26 @@ gpu-accuracy: $(if $(GPU_PYTHON),,$(VENV)/installed-gpu)  ## train on CIFAR-10 o
 	$(if $(SEED),,$(error Which run? make gpu-accuracy SEED=1))
 	$(GPU_RUN) accuracy --seed $(SEED) $(GPU_RESULTS) $(ARGS)
 
+docs: $(VENV)/installed-docs  ## make the site of docs/ in site/: open site/index.html; links are checked
+	rm -rf site
+	$(BIN)/sphinx-build --builder html --fresh-env --fail-on-warning --keep-going --nitpicky --quiet \
+	    --doctree-dir build/doctrees $(ARGS) docs site
+	$(BIN)/python docs/_site/check_links.py site
+
+docs-serve: docs  ## make the site and show it at http://localhost:8000
+	$(BIN)/python -m http.server --bind localhost --directory site 8000
+
+notebook: $(VENV)/installed-notebook  ## run the tour, docs/studying.ipynb, and compare what it prints with the page
+	$(BIN)/python docs/notebook.py run
+
+tour: $(VENV)/installed-notebook  ## open the tour as a notebook in JupyterLab
+	$(BIN)/jupyter lab docs/studying.ipynb $(ARGS)
+
 wheel-test: $(WHEEL)  ## install the wheel into an empty environment elsewhere and use it
 	.ci/wheel-test dist/*.whl $(BIN)/python
 
 clean:  ## remove builds and caches; .venv and trained networks stay
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find minicnn models tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/created:
@@ -91,7 +106,7 @@ $(VENV)/installed: setup.cfg pyproject.toml | $(VENV)/created
 	@$(PIP) install --editable .
 	@touch $@
 
-# installed-test, installed-lint, installed-parity, installed-browser: minicnn with the extra of that name
+# installed-test, installed-lint, installed-docs and so on: minicnn with the extra of that name
 $(VENV)/installed-%: setup.cfg pyproject.toml | $(VENV)/created
 	@echo 'Installing minicnn with the extra "$*" into $(VENV), which takes a moment'
 	@$(PIP) install --editable '.[$*]'

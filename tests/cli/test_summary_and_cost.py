@@ -253,7 +253,7 @@ def test_examples_in_the_help_work(command, capsys):
 
 
 def quoted_commands():
-    for page in ("docs/studying.md", "docs/googlenet.md"):
+    for page in ("docs/looking/summary.md", "docs/studying.md", "docs/googlenet.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
         for block in re.findall(r"^```\n\$ minicnn ((?:summary|cost)[^\n]*)\n(.*?)^```$", text, re.M | re.S):
             yield pytest.param(*block, id=f"{page}: {block[0]}")

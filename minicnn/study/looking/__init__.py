@@ -5,7 +5,7 @@
     study.saliency(model, x)                          # (N, H, W)
     study.grad_cam(model, x, layer="inception5b")     # (N, h, w), as large as the layer's maps
 
-`minicnn look RUN IMAGE` draws them. What they show and what they do not: docs/studying.md.
+`minicnn look RUN IMAGE` draws them. What they show and what they do not: docs/looking/pictures.md.
 """
 
 from minicnn.study.looking.filters import filter_grid, first_filters
