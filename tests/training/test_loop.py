@@ -1,5 +1,6 @@
 """The training loop on a tiny network: what it writes, and that nothing can make two equal runs differ."""
 
+import io
 import json
 import math
 import warnings
@@ -9,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minicnn import nn
+from minicnn import detect_anomaly, nn
 from minicnn.random import Stream, counter_generator
 from minicnn.training import NonFiniteLossError, RunFolder, evaluate, load_checkpoint, train
 from minicnn.training.checkpoint import predecessor
 from minicnn.training.run_folder import CHECKPOINT, CURVES, METRICS
+from op_runs import tile_bytes
 
 ROW = [
     "epoch", "step", "lr",
@@ -136,6 +138,36 @@ def test_a_resumed_run_is_the_same_run(network, config, splits, start, keep_thre
     splits.train.crash_at = None
     train(network(), config, splits, stopped)
     assert_same_run(whole, stopped)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_a_run_does_not_depend_on_the_number_of_threads(
+    network, config, splits, start, keep_threads, threads
+):
+    """Nor on whether a detector looks on; tiles so small that every thread gets some."""
+    runs = [start("alone", config), start("together", config)]
+    with tile_bytes(1 << 10):
+        keep_threads(1)
+        train(network(), config, splits, runs[0])
+        keep_threads(threads)
+        with detect_anomaly():
+            train(network(), config, splits, runs[1])
+    assert_same_run(*runs)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_run_does_not_depend_on_whether_its_progress_is_shown(network, config, splits, start, monkeypatch):
+    runs = [start("silent", config), start("shown", config)]
+    train(network(), config, splits, runs[0])
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    train(network(), config, splits, runs[1])
+    assert "images/s" in terminal.getvalue()
+    assert_same_run(*runs)
 
 
 def test_resuming_goes_on_from_the_checkpoint_alone(network, config, splits, start):
