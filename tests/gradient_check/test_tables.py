@@ -78,6 +78,7 @@ def test_a_network(rng, monkeypatch):
     model = Small(rng)
     text, right = cli_report(model=model)
     assert right, text
+    assert text.startswith("part  ")
     lines = rows(text)
     assert list(lines)[2:] == ["conv", "head"]
     assert int(lines["conv"].split()[1]) == 20 + 4
