@@ -10,6 +10,7 @@ import pytest
 from minicnn import UsageError, nn
 from minicnn import functional as F
 from minicnn.gradient_check import cli_report
+from minicnn.gradient_check.tables import Row
 from minicnn.op_cases import CASES
 from minicnn.ops.max_pool import MaxPool2d
 from minicnn.ops.sigmoid import Sigmoid
@@ -117,3 +118,7 @@ def test_progress_is_shown_on_a_terminal_only(rng, monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     cli_report(op="relu")
     assert sys.stderr.getvalue() == ""
+
+
+def test_a_row_in_which_nothing_could_be_checked():
+    assert "0.0e+00" in str(Row("nothing", []))
