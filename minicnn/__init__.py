@@ -10,9 +10,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from minicnn import data, functional, nn, optim
+from minicnn.anomaly import detect_anomaly
 from minicnn.cuda.products import get_float32_matmul_precision, set_float32_matmul_precision
 from minicnn.cuda.switch import no_kernels
 from minicnn.errors import (
+    AnomalyError,
     CheckpointError,
     DataError,
     DeviceError,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AnomalyError",
     "CheckpointError",
     "DTypeError",
     "DataError",
@@ -46,6 +49,7 @@ __all__ = [
     "UsageError",
     "composed",
     "data",
+    "detect_anomaly",
     "functional",
     "get_float32_matmul_precision",
     "get_num_threads",

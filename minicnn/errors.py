@@ -46,3 +46,17 @@ class CheckpointError(MinicnnError):
 
 class UsageError(MinicnnError):
     """Options that are wrong on their own or do not go together."""
+
+
+class AnomalyError(MinicnnError):
+    """A number became infinite or undefined inside `detect_anomaly`.
+
+    Attributes
+    ----------
+    origin : str
+        The op that made it, or whose gradient it is: "log in head", "the gradient of x in sqrt in head".
+    """
+
+    def __init__(self, message: str, origin: str) -> None:
+        super().__init__(message)
+        self.origin = origin

@@ -175,14 +175,17 @@ class _Job:
     def __init__(self, function: TileFunction, tiles: Sequence[Tile]) -> None:
         self.function = function
         self.tiles = tiles
+        # How to react to overflow and the like, which NumPy keeps for each thread.
+        self.reactions: dict[str, Any] = {"call": np.geterrcall(), **np.geterr()}
         self.counter = itertools.count()  # next() on it is atomic: no two threads get the same tile
         self.finished: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def work(self) -> None:
         error: BaseException | None = None
         try:
-            while (index := next(self.counter)) < len(self.tiles):
-                self.function(index, self.tiles[index])
+            with np.errstate(**self.reactions):
+                while (index := next(self.counter)) < len(self.tiles):
+                    self.function(index, self.tiles[index])
         except BaseException as caught:  # noqa: BLE001 - handed to the calling thread, which raises it
             error = caught
         self.finished.put(error)

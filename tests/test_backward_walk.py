@@ -288,9 +288,11 @@ def test_gradients_have_the_dtype_and_shape_of_their_tensor():
 
 
 @pytest.mark.parametrize(
-    "wrong", [None, np.zeros(3), np.zeros(2, np.float32)], ids=["None", "shape", "dtype"]
+    ("wrong", "got"),
+    [(None, "None"), (np.zeros(3), "(3,) float64"), (np.zeros(2, np.float32), "(2,) float32")],
+    ids=["None", "shape", "dtype"],
 )
-def test_wrong_gradient_of_an_op_is_named(wrong):
+def test_wrong_gradient_of_an_op_is_named(wrong, got):
     class Wrong(Function):
         name = "wrong"
 
@@ -300,10 +302,21 @@ def test_wrong_gradient_of_an_op_is_named(wrong):
         def backward(self, gy):
             return (wrong,)
 
-    with pytest.raises(
-        RuntimeError, match=r"^backward of <wrong>: the gradient of input 0 must be \(2,\) float64, it"
-    ):
+    with pytest.raises(RuntimeError) as error:
         Wrong().apply(leaf(1, 2)).backward([1, 1])
+    assert (
+        str(error.value) == f"backward of <wrong>: the gradient of input 0 must be (2,) float64, it is {got}"
+    )
+
+
+def test_an_op_without_forward_or_backward_is_named():
+    class Half(Function):
+        name = "half"
+
+    with pytest.raises(NotImplementedError, match=r"^Half has no forward$"):
+        Half().apply(leaf(1, 2))
+    with pytest.raises(NotImplementedError, match=r"^Half has no backward$"):
+        Half().backward(np.ones(2))
 
 
 # ---- the gradient that is given ----

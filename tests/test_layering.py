@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "doctor": {"errors"},
     "backend": BASE | {"doctor"},
     "tensor": BASE,
+    "anomaly": BASE | {"tensor"},
     "ops": BASE | {"tensor"},
     "functional": {"ops"},
     "nn": BASE | {"tensor", "functional"},
@@ -38,7 +39,7 @@ MAY_IMPORT = {
     "optim": BASE | {"tensor", "nn"},
     "gradient_check": ENGINE | {"op_cases"},
     "op_cases": ENGINE,
-    "training": ENGINE | {"data", "optim", "profiling"},
+    "training": ENGINE | {"anomaly", "data", "optim", "profiling"},
     "study": ENGINE | {"cost", "gradient_check", "op_cases"},
     "cli": ENGINE | {"data", "optim", "gradient_check", "op_cases", "training", "study", "models", "doctor"},
 }

@@ -355,6 +355,25 @@ def test_clipping_leaves_small_gradients_alone():
         optim.clip_gradients([p], 0)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_the_norm_is_finite_if_all_gradients_are(dtype, bad, rng):
+    """Even where their squares are not: clipping such gradients must not make zeros of them."""
+    parameters = [nn.Parameter(np.zeros(3, dtype)) for _ in range(3)]
+    large = 0.1 * float(np.finfo(dtype).max)
+    with np.errstate(over="ignore"):
+        for scale in (1.0, large):
+            for p in parameters[:2]:
+                p.grad = np.array([3, 0, 4], dtype) * dtype(scale / 5)
+            assert optim.gradient_norm(parameters) == pytest.approx(math.sqrt(2) * scale, rel=1e-6)
+        optim.clip_gradients(parameters, 1.0)
+        for p in parameters[:2]:
+            np.testing.assert_allclose(p.grad, np.array([3, 0, 4]) / 5 / math.sqrt(2), rtol=1e-6)
+        parameters[0].grad = np.array([1, bad, 1], dtype)
+        assert not math.isfinite(optim.gradient_norm(parameters))
+    assert optim.gradient_norm(parameters[2:]) == 0.0
+
+
 def test_a_lone_parameter_is_one_parameter():
     w = parameter(1.0, 2.0)
     for spelling in (w, [w], [{"params": w}]):

@@ -41,7 +41,8 @@ def test_data_files_are_packaged(configuration):
 
 def test_extras(configuration):
     extras = configuration["options.extras_require"]
-    assert set(extras) == {"test", "lint", "docs", "notebook", "parity", "browser", "cuda12", "cuda13"}
+    expected = {"test", "lint", "docs", "notebook", "parity", "browser", "mutants", "cuda12", "cuda13"}
+    assert set(extras) == expected
     assert "torch == 2.13.0" in extras["parity"]
     assert extras["cuda12"].strip() == "cupy-cuda12x[ctk] >= 14"
     assert extras["cuda13"].strip() == "cupy-cuda13x[ctk] >= 14"

@@ -369,3 +369,23 @@ def test_error_in_an_op_leaves_everything_in_order(two_blas_threads):
     with threads(2), pytest.raises(ZeroDivisionError):
         nn.Sequential(nn.Conv2d(3, 2, 1), Broken())(Tensor(np.zeros((2, 4, 4, 3), np.float32)))
     assert blas_threads() == {2}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_numpy_reacts_to_overflow_in_every_thread_as_the_caller_asked(count):
+    """NumPy keeps this setting for each thread, and a tile may run in any."""
+    meeting = threading.Barrier(count, timeout=20)
+    settings = []
+
+    def overflow(index, tile):
+        meeting.wait()
+        settings.append(np.geterr()["over"])
+        np.exp(np.full(1, 1e3))
+
+    tiles = [slice(i, i + 1) for i in range(count)]
+    with threads(count):
+        with np.errstate(over="ignore"):
+            run_tiles(overflow, tiles)
+        with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+            run_tiles(overflow, tiles)
+    assert settings == ["ignore"] * count + ["raise"] * count

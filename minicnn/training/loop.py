@@ -31,7 +31,7 @@ from minicnn.training.watch import TrainingWatch
 
 
 class NonFiniteLossError(MinicnnError):
-    """The loss became infinite or NaN: training has diverged."""
+    """The loss or a gradient became infinite or NaN: training has diverged."""
 
 
 def train(
@@ -103,10 +103,10 @@ def train(
                 if gradients:
                     gradients.before_step(take_step, images, labels, epoch, step_of_epoch)
                 taken = _take(take_step, images, labels, epoch, step_of_epoch)
-                if not math.isfinite(taken.loss):
+                if not taken.moved:
                     take_step.seed_dropouts(epoch, step_of_epoch)
-                    where = find_first_nonfinite(model, images)
-                    raise _diverged("loss", taken.loss, where, state, run, watch)
+                    where = find_first_nonfinite(model, images, labels, config.aux_weight)
+                    raise _diverged(taken.fault, where, state, run, watch)
                 add_counts(figures, len(labels), taken.counts)
                 state.step += 1
                 progress.after_step(epoch, len(labels), figures)
@@ -120,7 +120,8 @@ def train(
                 val = evaluate(model, splits.val.epoch(0), heads=config.aux, smaller=smaller)
             if not math.isfinite(val["main"].loss):
                 where = "after the last step of the epoch"
-                raise _diverged("validation loss", val["main"].loss, where, state, run, watch)
+                what = f"the validation loss became {val['main'].loss}"
+                raise _diverged(what, where, state, run, watch)
             if isinstance(state.schedule, optim.Plateau):
                 state.schedule.observe(val["main"].loss)
             state.epoch = epoch + 1
@@ -199,7 +200,7 @@ def _take(
 
 
 def _diverged(
-    name: str, loss: float, where: str, state: TrainingState, run: RunFolder, watch: TrainingWatch
+    what: str, where: str, state: TrainingState, run: RunFolder, watch: TrainingWatch
 ) -> NonFiniteLossError:
     rate = state.config.lr * state.optimizer.lr_factor
     seen = watch.so_far()
@@ -210,7 +211,7 @@ def _diverged(
         else "no epoch was completed, so there is no checkpoint"
     )
     return NonFiniteLossError(
-        f"the {name} became {loss} at step {state.step + 1} in epoch {state.epoch + 1}, at a learning rate "
+        f"{what} at step {state.step + 1} in epoch {state.epoch + 1}, at a learning rate "
         f"of {rate:.3g} ({where}): training has diverged; {kept}; start again with a lower --lr"
         + (f"; before that: {seen}" if seen else "")
     )

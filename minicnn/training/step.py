@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from minicnn.random import Stream, counter_generator
 from minicnn.tensor import Tensor
 from minicnn.training.culprit import culprit
 from minicnn.training.metrics import count_heads
+from minicnn.training.nonfinite import guarded
 from minicnn.training.state import TrainingState
 
 
@@ -27,13 +29,23 @@ class StepResult(NamedTuple):
     Attributes
     ----------
     loss : float
-        The total loss; if it is not finite, nothing has moved.
+        The total loss.
+    moved : bool
+        Whether loss and gradients were finite; if not, nothing has moved.
     counts : float64 array of shape (heads, 3)
         See `metrics.count_heads`.
     """
 
     loss: float
+    moved: bool
     counts: np.ndarray
+
+    @property
+    def fault(self) -> str:
+        """Say why nothing has moved."""
+        if math.isfinite(self.loss):
+            return f"a gradient was not finite, at a loss of {self.loss:.4g},"
+        return f"the loss became {self.loss}"
 
 
 class TrainingStep:
@@ -72,10 +84,11 @@ class TrainingStep:
         self.seed_dropouts(epoch, step_of_epoch)
         with pinned_blas():
             if self._recorded is None:
-                loss, counts = self._compute(images, labels)
+                loss, guard, counts = self._compute(images, labels)
             else:
-                loss, counts = self._run_recorded(self._recorded, images, labels)
-            return StepResult(float(to_numpy(loss)), to_numpy(counts))
+                loss, guard, counts = self._run_recorded(self._recorded, images, labels)
+            moved = math.isfinite(float(to_numpy(guard)))
+            return StepResult(float(to_numpy(loss)), moved, to_numpy(counts))
 
     def close(self) -> None:
         """Let go of what a recorded step holds and give dropouts their generators back; the last call."""
@@ -97,7 +110,7 @@ class TrainingStep:
         elif generators:
             self._keys.set(np.array([rng.integers(2**64, dtype=np.uint64) for rng in generators]))
 
-    def _compute(self, images: Array, labels: Array) -> tuple[Array, Array]:
+    def _compute(self, images: Array, labels: Array) -> tuple[Array, ...]:
         config, optimizer, average = self.state.config, self.state.optimizer, self.state.average
         for dropout in self.dropouts:
             if isinstance(dropout.rng, DeviceGenerator):
@@ -107,16 +120,18 @@ class TrainingStep:
         optimizer.zero_grad()
         loss.backward()
         if config.clip_norm > 0:
-            optim.clip_gradients(optimizer.parameters, config.clip_norm)
-        optimizer.step(loss)
+            norm = optim.clip_gradients(optimizer.parameters, config.clip_norm)
+        else:
+            norm = optim.gradient_norm(optimizer.parameters)
+        guard = guarded(loss, norm)
+        optimizer.step(guard)
         if average:
-            average.update(loss)
-        return loss.data, count_heads(out, labels)
+            average.update(guard)
+        return loss.data, guard.data, count_heads(out, labels)
 
-    def _run_recorded(self, recorded: RecordedFunction, images: Array, labels: Array) -> tuple[Array, Array]:
+    def _run_recorded(self, recorded: RecordedFunction, images: Array, labels: Array) -> tuple[Array, ...]:
         try:
-            loss, counts = recorded(images=images, labels=labels)
-            return loss, counts
+            return recorded(images=images, labels=labels)
         except RecordingError as error:
             self.say(
                 f"this training step cannot be recorded as a CUDA graph, because of "
@@ -124,8 +139,7 @@ class TrainingStep:
                 "it is run op by op instead: the same results, but slower"
             )
         # Out here the error, and with it all that the failed recording had in memory, is gone.
-        loss, counts = recorded(images=images, labels=labels)
-        return loss, counts
+        return recorded(images=images, labels=labels)
 
     def _what_it_reads(self) -> tuple[object, ...]:
         config, optimizer, average = self.state.config, self.state.optimizer, self.state.average

@@ -6,7 +6,9 @@ import pytest
 from minicnn import Function, Tensor, gradcheck, nn, tensor
 from minicnn import functional as F
 from minicnn.gradient_check.differences import Settings
-from minicnn.gradient_check.recording import run
+from minicnn.gradient_check.findings import Failure, WrongOp
+from minicnn.gradient_check.recording import Choice, first_difference, run
+from minicnn.gradient_check.report import GradcheckReport, InputReport
 from minicnn.gradient_check.single_op import SingleOp
 from minicnn.ops.max_pool import MaxPool2d
 from minicnn.ops.relu import ReLU
@@ -207,7 +209,7 @@ def test_a_missing_sum_in_the_walk_is_no_op_s_fault(rng, monkeypatch):
     assert wrong_inputs(report, names) >= {"x", "conv.weight"}
     assert not wrong_inputs(report, names) & {"block.0.weight", "inception.conv1x1.weight"}
     assert {failure.first_wrong_op for failure in report.failures} == {None}
-    assert "No op is wrong by itself" in str(report)
+    assert "\n\nNo op is wrong by itself\n" in str(report)
     assert "conv.weight: look at how" in str(report) or "input 1: look at how the contributions" in str(
         report
     )
@@ -303,3 +305,33 @@ def test_an_op_that_changes_its_input_is_named(rng):
     run(lambda x: InPlace().apply(x * 1), [Tensor(rng.standard_normal(3), requires_grad=True)], steps)
     found = SingleOp(steps[-1], Settings(1e-6, 1e-6, 1e-4), rng).wrong_gradient(0)
     assert str(found) == "in_place: its forward changes its input 0 in place"
+
+
+def test_a_wrong_op_and_what_no_op_is_to_blame_for_are_both_reported():
+    culprit = WrongOp("swish", "block.1", 0, (2,), 1.0, 2.0)
+    failures = (
+        Failure(0, "x", (0,), 1.0, 2.0, first_wrong_op=culprit),
+        Failure(1, "w", (1,), 1.0, 2.0, explanation="w: look at how it is added up"),
+    )
+    inputs = tuple(InputReport(name, (3,), 3, 0, 1, 1.0, 0.5, 1.0) for name in ("x", "w"))
+    text = str(GradcheckReport(failures=failures, inputs=inputs))
+    first = text.index(
+        "\n\nFirst op on the backward path whose own gradient is wrong\n  swish in block.1, input 0 at"
+    )
+    assert first < text.index("\n\nNo op is wrong by itself\n  w: look at how it is added up")
+
+
+def test_where_two_runs_part_is_named_with_its_module():
+    relu = Choice("relu", "block.1", np.array([True, False]))
+    other = relu._replace(branches=np.array([True, True]))
+    longer = relu._replace(branches=np.array([True, True, False]))
+    pool = relu._replace(op="max_pool2d", module_path="pool")
+    assert first_difference([relu], [relu]) is None
+    assert first_difference([relu], [other]) == ("relu", "block.1", (1,))
+    assert first_difference([relu], [longer]) == ("relu", "block.1", ())
+    assert first_difference([relu], [pool]) == ("relu", "block.1", ())
+    assert (
+        first_difference([relu, pool], [relu])
+        == first_difference([relu], [relu, pool])
+        == ("max_pool2d", "pool", ())
+    )

@@ -10,6 +10,7 @@ import pytest
 from minicnn import UsageError, nn
 from minicnn import functional as F
 from minicnn.gradient_check import cli_report
+from minicnn.gradient_check.tables import Row
 from minicnn.op_cases import CASES
 from minicnn.ops.max_pool import MaxPool2d
 from minicnn.ops.sigmoid import Sigmoid
@@ -78,6 +79,7 @@ def test_a_network(rng, monkeypatch):
     model = Small(rng)
     text, right = cli_report(model=model)
     assert right, text
+    assert text.startswith("part  ")
     lines = rows(text)
     assert list(lines)[2:] == ["conv", "head"]
     assert int(lines["conv"].split()[1]) == 20 + 4
@@ -116,3 +118,7 @@ def test_progress_is_shown_on_a_terminal_only(rng, monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     cli_report(op="relu")
     assert sys.stderr.getvalue() == ""
+
+
+def test_a_row_in_which_nothing_could_be_checked():
+    assert "0.0e+00" in str(Row("nothing", []))

@@ -193,6 +193,14 @@ def test_max_pooling_of_minus_infinity_and_of_not_a_number():
     assert np.isnan(F.max_pool2d(Tensor(x), 3, 1, 1).data).all()
 
 
+def test_a_power_of_zero_has_no_slope_in_its_exponent():
+    """a^b * log(a) tends to 0 as a does, and nothing warns of log(0)."""
+    y, (ga, gb) = run(F.power, [np.array([0.0, 1.0, 2.0]), np.array([2.0, 2.0, 3.0])], {}, np.ones(3))
+    np.testing.assert_array_equal(y, [0, 1, 8])
+    np.testing.assert_array_equal(ga, [0, 2, 12])
+    np.testing.assert_allclose(gb, [0, 0, 8 * np.log(2)], rtol=1e-15)
+
+
 def test_convolution_with_an_impulse_shows_the_kernel(rng):
     """A single bright pixel paints the kernel upside down: this is cross-correlation."""
     x = np.zeros((1, 5, 5, 1))

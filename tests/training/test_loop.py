@@ -1,17 +1,21 @@
 """The training loop on a tiny network: what it writes, and that nothing can make two equal runs differ."""
 
+import io
 import json
 import math
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from minicnn import detect_anomaly, nn
 from minicnn.random import Stream, counter_generator
 from minicnn.training import NonFiniteLossError, RunFolder, evaluate, load_checkpoint, train
 from minicnn.training.checkpoint import predecessor
 from minicnn.training.run_folder import CHECKPOINT, CURVES, METRICS
+from op_runs import tile_bytes
 
 ROW = [
     "epoch", "step", "lr",
@@ -134,6 +138,36 @@ def test_a_resumed_run_is_the_same_run(network, config, splits, start, keep_thre
     splits.train.crash_at = None
     train(network(), config, splits, stopped)
     assert_same_run(whole, stopped)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_a_run_does_not_depend_on_the_number_of_threads(
+    network, config, splits, start, keep_threads, threads
+):
+    """Nor on whether a detector looks on; tiles so small that every thread gets some."""
+    runs = [start("alone", config), start("together", config)]
+    with tile_bytes(1 << 10):
+        keep_threads(1)
+        train(network(), config, splits, runs[0])
+        keep_threads(threads)
+        with detect_anomaly():
+            train(network(), config, splits, runs[1])
+    assert_same_run(*runs)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_run_does_not_depend_on_whether_its_progress_is_shown(network, config, splits, start, monkeypatch):
+    runs = [start("silent", config), start("shown", config)]
+    train(network(), config, splits, runs[0])
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    train(network(), config, splits, runs[1])
+    assert "images/s" in terminal.getvalue()
+    assert_same_run(*runs)
 
 
 def test_resuming_goes_on_from_the_checkpoint_alone(network, config, splits, start):
@@ -282,6 +316,45 @@ def test_divergence_in_the_last_step_of_an_epoch_is_not_saved(network, config, s
     with pytest.raises(NonFiniteLossError, match=r"validation loss became .*; no epoch was completed"):
         train(network(), config, splits, run)
     assert not run.checkpoint_path.exists()
+
+
+class SteepAtZero(nn.Module):
+    """Adds a parameter's square root, which is finite at 0, while its slope there is not."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.inner = network
+        self.offset = nn.Parameter(np.zeros(1, np.float32))
+
+    def forward(self, x, heads=None):
+        out = self.inner(x, heads)
+        return out._replace(logits=out.logits + self.offset.sqrt())
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, 1.0])
+def test_a_gradient_that_is_not_finite_moves_nothing(network, config, splits, start, clip_norm):
+    """Though the loss is finite; without the guard all of the weights would be, or none after clipping."""
+    config = replace(config, clip_norm=clip_norm)
+    model = SteepAtZero(network())
+    before = model.state_dict()
+    with pytest.raises(
+        NonFiniteLossError,
+        match=r"^a gradient was not finite, at a loss of \d\.\d+, at step 1 in epoch 1, .* "
+        r"\(the first of these numbers came from the gradient of x in sqrt\): training has diverged",
+    ):
+        train(model, config, splits, start("run", config))
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+
+
+def test_divergence_does_not_depend_on_whether_numpy_raises(network, config, splits, start):
+    """A user's own settings of NumPy stay as they were, in this thread and in the warnings of all."""
+    filters, errors = list(warnings.filters), np.geterr()
+    config = replace(config, lr=1e38, schedule="constant")
+    with np.errstate(all="raise"), pytest.raises(NonFiniteLossError):
+        train(network(), config, splits, start("run", config))
+    assert np.geterr() == errors
+    assert warnings.filters == filters
 
 
 def test_a_plateau_is_put_in_words(network, config, splits, start, capsys):

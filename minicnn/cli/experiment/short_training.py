@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
@@ -88,10 +87,10 @@ class ShortTrainings:
                 network.train()
                 for step, (images, labels) in enumerate(splits.train.epoch(epoch)):
                     state.optimizer.lr_factor = state.schedule(state.step, total_steps)
-                    loss = take_step(images, labels, epoch, step).loss
-                    if not math.isfinite(loss):
+                    taken = take_step(images, labels, epoch, step)
+                    if not taken.moved:
                         raise NonFiniteLossError(
-                            f"{title}: the loss became {loss} in step {state.step + 1}: this training has "
+                            f"{title}: {taken.fault} in step {state.step + 1}: this training has "
                             "diverged, and nothing can be said; try another --seed"
                         )
                     state.step += 1
