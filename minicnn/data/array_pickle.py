@@ -1,11 +1,11 @@
 """Read a pickled dictionary of NumPy arrays without running what the pickle says.
 
 A pickle is a program for a small machine with a stack: it may name any function of any module and have it
-called, `os.system` included. The python version of CIFAR-10 is a set of pickles. Here they run on a machine of
-our own, which has the instructions that plain data and arrays need and no other. What it calls are stand-ins
-written below and not NumPy's functions: a pickle can hand NumPy a description of an array that does not fit its
-memory. A pickle that executes nothing can still ask for more memory or time than there is, so size, number of
-instructions and nesting are bounded as well.
+called, `os.system` included. The python version of CIFAR-10 is a set of pickles. Here they run on a machine
+of our own, which has the instructions that plain data and arrays need and no other. What it calls are
+stand-ins written below and not NumPy's functions: a pickle can hand NumPy a description of an array that does
+not fit its memory. A pickle that executes nothing can still ask for more memory or time than there is, so its
+size, the number of its instructions and what may be a key are bounded as well.
 
 An array is pickled as a call and a state. The call makes an empty array, the state fills it:
 
@@ -149,6 +149,11 @@ class _Machine:
                 raise DataError(f"it has a {type(key).__name__} as a key, expected text")
             self._container(dict)[key] = value
 
+    def make_dictionary(self) -> None:
+        keys_and_values = self.close_bracket()
+        self.push({})
+        self.add_items(keys_and_values)
+
     def add_elements(self, values: list[Any]) -> None:
         self._container(list).extend(values)
 
@@ -206,7 +211,7 @@ _INSTRUCTIONS: dict[str, Callable[[_Machine, Any], object]] = {
     "TUPLE1": lambda machine, _: machine.push(tuple(machine.take(1))),
     "TUPLE2": lambda machine, _: machine.push(tuple(machine.take(2))),
     "TUPLE3": lambda machine, _: machine.push(tuple(machine.take(3))),
-    "DICT": lambda machine, _: (items := machine.close_bracket(), machine.push({}), machine.add_items(items)),
+    "DICT": lambda machine, _: machine.make_dictionary(),
     "SETITEM": lambda machine, _: machine.add_items(machine.take(2)),
     "SETITEMS": lambda machine, _: machine.add_items(machine.close_bracket()),
     "APPEND": lambda machine, _: machine.add_elements(machine.take(1)),
@@ -267,9 +272,8 @@ def load_array_pickle(path: Path) -> dict[str, Any]:
     except DataError as error:
         raise DataError(f"{path}: expected a pickle of arrays, but {error}") from None
     except Exception as error:  # noqa: BLE001 - damaged bytes can make any instruction of a pickle fail
-        raise DataError(
-            f"{path}: expected a pickle of arrays, got damaged data ({type(error).__name__}: {str(error)[:200]})"
-        ) from None
+        what = f"{type(error).__name__}: {str(error)[:200]}"
+        raise DataError(f"{path}: expected a pickle of arrays, got damaged data ({what})") from None
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected a pickled dictionary, got a {type(content).__name__}")
     return {

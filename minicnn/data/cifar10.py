@@ -58,10 +58,10 @@ def load_cifar10(root: str | Path, split: Literal["train", "test"] = "train") ->
     Copies with fewer images a file are read too, for quick trials. But if one file of a folder has the
     official size, all must have it: otherwise a file cut off between two records would go unnoticed.
 
-    The binary version has nothing that marks a record, so a shift by some bytes that leaves the size a multiple
-    of the record shows only in its labels, which are then pixels: in 10,000 records some are above 9. Pixels
-    that are wrong, and labels that are wrong but from 0 to 9, cannot be noticed here; the archive's checksum,
-    which `fetch_cifar10` verifies, tells those.
+    The binary version has nothing that marks a record, so a shift by some bytes that leaves the size a
+    multiple of the record shows only in its labels, which are then pixels: in 10,000 records some are above
+    9. Pixels that are wrong, and labels that are wrong but from 0 to 9, cannot be noticed here; the archive's
+    checksum, which `fetch_cifar10` verifies, tells those.
     """
     if split not in BATCHES:
         raise DataError(f"load_cifar10: split: expected 'train' or 'test', got {split!r}")
@@ -123,9 +123,7 @@ def _read_binary(path: Path) -> ImagesAndLabels:
     wrong = np.flatnonzero(labels >= len(CIFAR10_CLASS_NAMES))
     if wrong.size:
         k = int(wrong[0])
-        all_wrong = (
-            "" if len(wrong) == 1 else f" ({len(wrong):,} of {len(labels):,} records have such labels)"
-        )
+        all_wrong = "" if len(wrong) == 1 else f" ({len(wrong):,} of {len(labels):,} records have such)"
         shifted = "; the file looks shifted" if 2 * len(wrong) > len(labels) else ""
         raise DataError(
             f"{path}: expected labels 0 to 9, got {labels[k]} in record {k}, at offset {k * RECORD}"
