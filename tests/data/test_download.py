@@ -261,7 +261,7 @@ HOSTILE_ARCHIVES = {
     "a huge name": (tar_header("././@LongLink", 10**11, b"L"), "one of its headers does not end"),
     "huge pax headers": (tar_header("pax", 10**11, b"x"), "one of its headers does not end"),
     "a bomb in pax headers": (tar_header("pax", 10**8, b"x") + bytes(10**8), "its headers does not end"),
-    "names of names": (chain_of_names(2000), "damaged data .maximum recursion depth|does not end"),
+    "names of names": (chain_of_names(2000), "RecursionError|does not end"),
     "a billion members": (b"".join(tar_header(str(k), 0) for k in range(2000)), "more than 1,000 members"),
     "larger than the archive": (tar_header(BATCH, 3073) + bytes(512), "tar archive, got damaged data"),
     "a negative size": (tar_header(BATCH, -512), r"data_batch_1\.bin has -512 bytes"),
