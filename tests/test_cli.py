@@ -384,6 +384,22 @@ def test_predict(finished, photos, tmp_path, capsys):
         )
 
 
+def test_predict_names_the_others_if_one_image_is_bad(finished, photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("minicnn.cli.predict.IMAGES_AT_A_TIME", 2)
+    good = [str(photos / "red" / f"{k}.png") for k in range(3)]
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    odd = tmp_path / os.fsdecode(b"odd \xff.png")
+    odd.write_bytes((photos / "red" / "0.png").read_bytes())
+    bad = [str(tmp_path / name) for name in ("bad.png", "none.png")]
+    assert main(["predict", str(finished), good[0], bad[0], good[1], *bad, str(odd)]) == 2
+    out, err = capsys.readouterr()
+    written = str(odd).encode("utf-8", "backslashreplace").decode()
+    assert [line for line in out.splitlines() if not line.startswith(" ")] == [*good[:2], written]
+    lines = err.splitlines()
+    assert [line.split(":")[2].strip() for line in lines] == [bad[0], *bad]
+    assert all(line.startswith("minicnn: error: ") for line in lines)
+
+
 def test_predict_with_the_weights_of_another_program(photos, tmp_path, capsys):
     header = json.dumps({"a": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}).encode()
     path = tmp_path / "bf16.safetensors"
