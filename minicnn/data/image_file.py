@@ -7,8 +7,12 @@ programs, such as PostScript.
 
 from __future__ import annotations
 
+import io
+import logging
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +33,19 @@ MOST_JPEG_PIXELS = 4 * MOST_PIXELS  # JPEG can be decoded at a half, a quarter o
 MOST_BYTES = 8 * MOST_PIXELS
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
 ORIENTATION = 0x0112
+
+
+class _ClippedReader(io.BufferedReader):
+    """Asks for no more than there is: a length may be given as 2 GiB, and memory is got before bytes are."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self.length = path.stat().st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        rest = max(0, self.length - self.tell())
+        return super().read(rest if size is None or size < 0 else min(size, rest))
+
 
 _warnings_lock = threading.Lock()  # catch_warnings changes what belongs to all threads
 
@@ -57,7 +74,7 @@ def read_image(path: str | Path, size: Size) -> npt.NDArray[np.uint8]:
         If the file is missing, no readable image, too large, or floating-point. Of a damaged JPEG
         whose end is there, Pillow decodes what it can and says nothing.
     """
-    from PIL import UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     height, width = pair("read_image", "size", size, minimum=1)
     path = Path(path)
@@ -67,18 +84,33 @@ def read_image(path: str | Path, size: Size) -> npt.NDArray[np.uint8]:
             what = "it is a folder" if path.is_dir() else "it is a pipe or a device"
         raise DataError(f"{path}: expected an image file, but {what}")
     try:
-        with _warnings_lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata and many pixels; what matters is an error below
+        with _silence():
             return _read(path, height, width)
     except DataError:
         raise
     except UnidentifiedImageError:
+        what = "not the beginning of" if path.stat().st_size else "an empty file, not one of"
+        raise DataError(f"{path}: expected an image, cannot read it ({what} {', '.join(FORMATS)})") from None
+    except Image.DecompressionBombError:  # Pillow refuses by itself what is far above our own limits
         raise DataError(
-            f"{path}: expected an image, cannot read it (not the beginning of {', '.join(FORMATS)})"
+            f"{path}: expected an image of at most {MOST_PIXELS:,} pixels, got many times more"
         ) from None
     except Exception as error:  # noqa: BLE001 - Pillow's decoders raise many kinds on damaged files
         what = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(f"{path}: expected an image, cannot read it ({what})") from None
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep Pillow from remarking on odd metadata and many pixels: what matters is an error."""
+    logger, nowhere = logging.getLogger("PIL"), logging.NullHandler()
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logger.addHandler(nowhere)
+        try:
+            yield
+        finally:
+            logger.removeHandler(nowhere)
 
 
 def _read(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
@@ -86,7 +118,7 @@ def _read(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
 
     if (bytes_in_file := path.stat().st_size) > MOST_BYTES:
         raise DataError(f"{path}: expected an image of at most {MOST_BYTES:,} bytes, got {bytes_in_file:,}")
-    with Image.open(path, formats=FORMATS) as file:
+    with _ClippedReader(path) as content, Image.open(content, formats=FORMATS) as file:
         _make_small_enough(file, path)
         orientation = file.getexif().get(ORIENTATION, 1)
         image = _to_rgb(file, path)
@@ -119,7 +151,7 @@ def _make_small_enough(file: Image.Image, path: Path) -> None:
             f"got {columns} x {rows} = {columns * rows:,}; scale it down first"
         )
     if columns * rows > MOST_PIXELS:
-        file.draft(None, (columns // 2, rows // 2))  # type: ignore[arg-type]
+        file.draft(None, (columns // 2, rows // 2))
 
 
 def _to_rgb(image: Image.Image, path: Path) -> Image.Image:

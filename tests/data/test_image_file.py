@@ -207,7 +207,7 @@ def test_formats_that_start_other_programs_are_not_tried(tmp_path):
 def test_enormous_images_are_refused_before_they_are_decoded(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(png(60_000, 60_000, 8, 2, bytes(1000)))
-    words = r"at most 20,000,000 pixels, got 60000 x 60000 = 3,600,000,000; scale it down first|exceeds limit"
+    words = r"at most 20,000,000 pixels, got many times more$"
     with pytest.raises(DataError, match=words):
         read_image(path, 8)
     path.write_bytes(png(4001, 5000, 8, 2, bytes(1000)))

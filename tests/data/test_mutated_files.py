@@ -102,7 +102,8 @@ def outcomes(kind: str, folder: Path, count: int) -> list[tuple[int, str, int]]:
             alarm.cancel()
             assert line, f"mutant {number}: the process hung or died: {process.stderr.read()[-2000:]}"
             found.append(tuple(json.loads(line)))
-        assert process.stderr.read() == ""  # no warning has come through either
+        said = process.stderr.read()  # no warning of Pillow's; libtiff, a C library, cannot be kept quiet
+        assert said == "" or (kind == "tiff" and "Traceback" not in said and "Warning" not in said), said
     return found
 
 
