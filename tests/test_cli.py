@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from safetensors.numpy import load_file
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from minicnn import Tensor, data
 from minicnn.cli import main
@@ -406,6 +407,25 @@ def test_predict_with_the_weights_of_another_program(photos, tmp_path, capsys):
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
     line = fails(capsys, "predict", str(path), str(photos / "red" / "0.png"))
     assert line.startswith(f"{path}: a safetensors file, but not a checkpoint of minicnn's")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda header: header["config"].update(width=1e300), "its weights do not fit its own settings"),
+        (lambda header: header["config"].update(width=1000.0), "its weights do not fit its own settings"),
+        (lambda header: header["data"].update(class_names=["x"] * 10**5), "do not fit its own settings"),
+        (lambda header: header["data"].update(class_names=[1, 2, 3]), "names of its classes are damaged"),
+        (lambda header: header["data"].update(class_names="abc"), "names of its classes are damaged"),
+    ],
+)
+def test_predict_with_a_checkpoint_that_asks_for_too_much(finished, photos, tmp_path, capsys, change, words):
+    with safe_open(finished / CHECKPOINT, framework="numpy") as file:
+        header = json.loads(file.metadata()["minicnn"])
+    change(header)
+    path = tmp_path / "a.safetensors"
+    save_file(load_file(finished / CHECKPOINT), path, {"minicnn": json.dumps(header)})
+    assert words in fails(capsys, "predict", str(path), str(photos / "red" / "0.png"))
 
 
 def test_interrupted_elsewhere(finished, monkeypatch, capsys):

@@ -57,8 +57,11 @@ class DataFacts:
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> DataFacts:
         """Read what `to_json` gave."""
+        names = facts["class_names"]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise CheckpointError("the names of its classes are damaged: expected a list of texts")
         return cls(
-            tuple(facts["class_names"]),
+            tuple(names),
             facts["train_images"],
             facts["val_images"],
             Normalisation(**facts["normalisation"]),
