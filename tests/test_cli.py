@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from safetensors.numpy import load_file
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from minicnn import Tensor, data
 from minicnn.cli import main
@@ -384,12 +385,47 @@ def test_predict(finished, photos, tmp_path, capsys):
         )
 
 
+def test_predict_names_the_others_if_one_image_is_bad(finished, photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("minicnn.cli.predict.IMAGES_AT_A_TIME", 2)
+    good = [str(photos / "red" / f"{k}.png") for k in range(3)]
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    odd = tmp_path / os.fsdecode(b"odd \xff.png")
+    odd.write_bytes((photos / "red" / "0.png").read_bytes())
+    bad = [str(tmp_path / name) for name in ("bad.png", "none.png")]
+    assert main(["predict", str(finished), good[0], bad[0], good[1], *bad, str(odd)]) == 2
+    out, err = capsys.readouterr()
+    written = str(odd).encode("utf-8", "backslashreplace").decode()
+    assert [line for line in out.splitlines() if not line.startswith(" ")] == [*good[:2], written]
+    lines = err.splitlines()
+    assert [line.split(":")[2].strip() for line in lines] == [bad[0], *bad]
+    assert all(line.startswith("minicnn: error: ") for line in lines)
+
+
 def test_predict_with_the_weights_of_another_program(photos, tmp_path, capsys):
     header = json.dumps({"a": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}).encode()
     path = tmp_path / "bf16.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
     line = fails(capsys, "predict", str(path), str(photos / "red" / "0.png"))
     assert line.startswith(f"{path}: a safetensors file, but not a checkpoint of minicnn's")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda header: header["config"].update(width=1e300), "its weights do not fit its own settings"),
+        (lambda header: header["config"].update(width=1000.0), "its weights do not fit its own settings"),
+        (lambda header: header["data"].update(class_names=["x"] * 10**5), "do not fit its own settings"),
+        (lambda header: header["data"].update(class_names=[1, 2, 3]), "names of its classes are damaged"),
+        (lambda header: header["data"].update(class_names="abc"), "names of its classes are damaged"),
+    ],
+)
+def test_predict_with_a_checkpoint_that_asks_for_too_much(finished, photos, tmp_path, capsys, change, words):
+    with safe_open(finished / CHECKPOINT, framework="numpy") as file:
+        header = json.loads(file.metadata()["minicnn"])
+    change(header)
+    path = tmp_path / "a.safetensors"
+    save_file(load_file(finished / CHECKPOINT), path, {"minicnn": json.dumps(header)})
+    assert words in fails(capsys, "predict", str(path), str(photos / "red" / "0.png"))
 
 
 def test_interrupted_elsewhere(finished, monkeypatch, capsys):

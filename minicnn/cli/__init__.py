@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
 
+from minicnn.cli.failure import report_failure
 from minicnn.cli.parser import build_parser
 from minicnn.errors import MinicnnError
 
-BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 NOBODY_LISTENS = 141  # 128 + SIGPIPE
 
@@ -28,27 +29,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0 on success, 1 if a check failed, 2 on bad usage or bad input (with one line on
         standard error), 130 if the user stopped it.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name need not be text, nor known to the terminal
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         options = build_parser().parse_args(arguments)
         status: int = options.command(options)
         sys.stdout.flush()
         return status
     except MinicnnError as error:
-        return _fail(str(error))
+        return report_failure(str(error))
     except MemoryError as error:
-        return _fail(f"not enough memory ({error}); a smaller --batch-size needs less")
+        return report_failure(f"not enough memory ({error}); a smaller --batch-size needs less")
     except BrokenPipeError:  # as in `minicnn summary googlenet | head`: nobody listens any more
         os.dup2(
             os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
         )  # nor to what Python flushes at the end
         return NOBODY_LISTENS
     except OSError as error:
-        return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}")
+        return report_failure(f"{error.filename or 'input or output'}: {error.strerror or error}")
     except KeyboardInterrupt:
         print("minicnn: stopped", file=sys.stderr)
         return INTERRUPTED
-
-
-def _fail(message: str) -> int:
-    print(f"minicnn: error: {' '.join(message.split())}", file=sys.stderr)
-    return BAD_INPUT

@@ -48,6 +48,8 @@ examples:
 PREDICT_EXAMPLES = """\
 examples:
   minicnn predict runs/googlenet-cifar-cifar10-1 cat.jpg dog.png
+
+An image that cannot be read is reported in one line, the others are named, and the exit status is 2.
 """
 LOOK_EXAMPLES = """\
 examples:

@@ -6,7 +6,8 @@ Data sets are uint8 arrays (N, H, W, 3) with int64 labels (N,). Nothing here kno
 from minicnn.data.cifar10 import CIFAR10_CLASS_NAMES, load_cifar10
 from minicnn.data.dataset import DATASET_NAMES, Dataset, load
 from minicnn.data.download import CIFAR10_MD5, CIFAR10_URL, cache_folder, fetch_cifar10
-from minicnn.data.folder import load_folder, read_image
+from minicnn.data.folder import load_folder
+from minicnn.data.image_file import read_image
 from minicnn.data.loader import Batch, Loader
 from minicnn.data.normalisation import Normalisation
 from minicnn.data.resize import resize_bilinear

@@ -57,6 +57,11 @@ def load_cifar10(root: str | Path, split: Literal["train", "test"] = "train") ->
     -----
     Copies with fewer images a file are read too, for quick trials. But if one file of a folder has the
     official size, all must have it: otherwise a file cut off between two records would go unnoticed.
+
+    The binary version has nothing that marks a record, so a shift by some bytes that leaves the size a
+    multiple of the record shows only in its labels, which are then pixels: in 10,000 records some are above
+    9. Pixels that are wrong, and labels that are wrong but from 0 to 9, cannot be noticed here; the archive's
+    checksum, which `fetch_cifar10` verifies, tells those.
     """
     if split not in BATCHES:
         raise DataError(f"load_cifar10: split: expected 'train' or 'test', got {split!r}")
@@ -99,10 +104,11 @@ def _check_sizes(folder: Path, names: list[str]) -> None:
     expect_official = any(path.is_file() and path.stat().st_size == official for path in present)
     for name in names:
         size = (folder / name).stat().st_size
-        if expect_official and size != official:
+        if size > official or (expect_official and size != official):
+            wrong = f"cut off at offset {size}" if size < official else f"too many from offset {official} on"
             raise DataError(
                 f"{folder / name}: expected {official} bytes ({OFFICIAL_RECORDS} records of {RECORD}), "
-                f"got {size}: cut off at offset {size}"
+                f"got {size}: {wrong}"
             )
         if size == 0 or size % RECORD:
             raise DataError(
@@ -117,8 +123,11 @@ def _read_binary(path: Path) -> ImagesAndLabels:
     wrong = np.flatnonzero(labels >= len(CIFAR10_CLASS_NAMES))
     if wrong.size:
         k = int(wrong[0])
+        all_wrong = "" if len(wrong) == 1 else f" ({len(wrong):,} of {len(labels):,} records have such)"
+        shifted = "; the file looks shifted" if 2 * len(wrong) > len(labels) else ""
         raise DataError(
             f"{path}: expected labels 0 to 9, got {labels[k]} in record {k}, at offset {k * RECORD}"
+            f"{all_wrong}{shifted}"
         )
     return records[:, 1:], labels
 
@@ -126,7 +135,8 @@ def _read_binary(path: Path) -> ImagesAndLabels:
 def _read_pickle(path: Path) -> ImagesAndLabels:
     batch = load_array_pickle(path)
     if "data" not in batch or "labels" not in batch:
-        raise DataError(f"{path}: expected a dictionary with data and labels, got {sorted(batch)}")
+        keys = str(sorted(batch))
+        raise DataError(f"{path}: expected a dictionary with data and labels, got {keys[:200]}")
     planes = batch["data"]
     expected = f"{path}: data: expected a uint8 array of shape (N, {PIXELS})"
     if not isinstance(planes, np.ndarray):
@@ -143,5 +153,8 @@ def _check_labels(path: Path, labels: object, count: int) -> npt.NDArray[np.int6
         raise DataError(f"{path}: labels: expected a list of {count} labels, got {got}")
     for k, value in enumerate(values):
         if not isinstance(value, int) or not 0 <= value < len(CIFAR10_CLASS_NAMES):
-            raise DataError(f"{path}: expected labels 0 to 9, got {value!r} for image {k}")
+            # A number of a million digits cannot be printed, and a list of a million numbers should not be.
+            short = isinstance(value, int | float) and abs(value) < 1e9
+            got = repr(value) if short else f"something else ({type(value).__name__})"
+            raise DataError(f"{path}: expected labels 0 to 9, got {got} for image {k}")
     return np.array(values, np.int64)

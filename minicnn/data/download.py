@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
 import tempfile
-import zlib
 from collections.abc import Iterator
-from gzip import BadGzipFile
+from contextlib import contextmanager
 from pathlib import Path
 
+from minicnn.data.archive import unpack_files
 from minicnn.data.cifar10 import ALL_BATCHES
+from minicnn.data.transfer import fetch_file, md5_of
 from minicnn.errors import DataError
 
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CIFAR10_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
-
-TIMEOUT = 30.0  # seconds without a byte before we give up
-CHUNK = 2**18  # bytes
 
 
 def cache_folder() -> Path:
@@ -67,7 +64,13 @@ def fetch_cifar10(
     ------
     DataError
         If the address cannot be reached, answers with an error or with something else than the archive,
-        `md5` is no checksum, or the cache folder cannot be written. What was left half-way is removed.
+        `md5` is no checksum, or the cache folder cannot be written.
+
+    Notes
+    -----
+    A download that breaks is tried again, five times in all, and goes on where it stopped; so does the next
+    call. What has a final name is whole and has the checksum, even if the program is killed at any moment.
+    Of several processes that fetch the same archive one does, and the others wait for it.
     """
     if not re.fullmatch("[0-9a-fA-F]{32}", md5):
         raise DataError(f"fetch_cifar10: md5: expected 32 hexadecimal digits, got {md5!r}")
@@ -78,103 +81,39 @@ def fetch_cifar10(
         return batches
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Everything is made under a name of its own and renamed when it is complete: what has the right
-        # name is whole, even if the program is killed or two of them fetch at the same time.
-        with tempfile.TemporaryDirectory(prefix="unfinished-", dir=folder) as temporary:
-            if not archive.is_file():
-                download = Path(temporary) / archive.name
-                _download(url, md5, download, progress)
-                os.replace(download, archive)
-            unpacked = Path(temporary) / batches.name
-            unpacked.mkdir()
-            _unpack(archive, unpacked, url)
-            try:
-                os.rename(unpacked, batches)
-            except OSError:
-                if not batches.is_dir():  # otherwise another program was faster, and its files are as good
-                    raise
+        with _alone_in(folder, progress):
+            if not batches.is_dir():  # it may be by now: another process was at it
+                if not archive.is_file() or md5_of(archive) != md5.lower():
+                    fetch_file(url, md5, archive, progress)
+                _unpack(archive, batches, url)
     except OSError as error:
         raise DataError(f"{folder}: cannot keep CIFAR-10 there ({error.strerror or error})") from None
     return batches
 
 
-def _download(url: str, md5: str, destination: Path, progress: bool) -> None:
-    """Write what is at `url` to `destination`, and check that it is what was asked for."""
+@contextmanager
+def _alone_in(folder: Path, progress: bool) -> Iterator[None]:
+    """Wait until no other process fetches into the folder; the system unlocks it for one that was killed."""
+    import fcntl
+
     from tqdm import tqdm
 
-    digest = hashlib.md5(usedforsecurity=False)
-    received = 0
-    total: int | None = None
-    with (
-        destination.open("wb") as file,
-        tqdm(unit="B", unit_scale=True, desc="CIFAR-10", disable=None if progress else True) as bar,
-    ):
-        for chunk, total in _receive(url):
-            if bar.total != total:
-                bar.reset(total)
-            file.write(chunk)
-            digest.update(chunk)
-            received += len(chunk)
-            bar.update(len(chunk))
-    if total is not None and received != total:
-        raise DataError(f"{url}: expected {total} bytes, the connection ended after {received}; try again")
-    if digest.hexdigest() != md5.lower():
-        raise DataError(
-            f"{url}: expected a file with the MD5 checksum {md5}, got {digest.hexdigest()}: "
-            f"it is damaged, or another file"
-        )
-
-
-def _receive(url: str) -> Iterator[tuple[bytes, int | None]]:
-    """Yield what is at `url` piece by piece, each with the length of the whole if the server tells it."""
-    from http.client import HTTPException
-    from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
-
-    hint = "without a network, unpack the archive yourself and say where with --data-dir"
-    try:
-        request = Request(url)
-    except ValueError:
-        raise DataError(f"{url}: expected an address such as {CIFAR10_URL}") from None
-    try:
-        with urlopen(request, timeout=TIMEOUT) as response:
-            length = response.headers.get("Content-Length")
-            while chunk := response.read(CHUNK):
-                yield chunk, None if length is None else int(length)
-    except HTTPError as error:
-        reason = f"the server answers {error.code} {error.reason}"
-        error.close()
-        raise DataError(f"{url}: expected the CIFAR-10 archive, {reason}") from None
-    except URLError as error:
-        raise DataError(f"{url}: cannot be reached ({error.reason}); {hint}") from None
-    except TimeoutError:
-        raise DataError(f"{url}: the server sent nothing for {TIMEOUT:g} seconds; {hint}") from None
-    except (HTTPException, OSError) as error:
-        raise DataError(f"{url}: the connection broke ({type(error).__name__}: {error}); {hint}") from None
+    with (folder / "lock").open("wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting = "CIFAR-10: waiting for another program that fetches it"
+            with tqdm(bar_format="{desc}", desc=waiting, disable=None if progress else True):
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _unpack(archive: Path, destination: Path, url: str) -> None:
-    """Write the batch files of the archive to a folder.
-
-    They are picked by name and written under names of ours, so nothing else in an archive, such as a path
-    that leads out of the folder, has any effect.
-    """
-    import tarfile
-
-    wanted = {f"{name}.bin" for name in ALL_BATCHES}
-    try:
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                name = member.name.rsplit("/", 1)[-1]
-                if name in wanted and member.isfile():
-                    source = tar.extractfile(member)
-                    if source is not None:
-                        with source, (destination / name).open("wb") as target:
-                            shutil.copyfileobj(source, target)
-                        wanted.remove(name)
-    except (tarfile.TarError, EOFError, zlib.error, BadGzipFile) as error:
-        raise DataError(f"{url}: expected a tar archive, got damaged data ({error})") from None
-    if wanted:
-        raise DataError(
-            f"{url}: expected the binary version of CIFAR-10, without {', '.join(sorted(wanted))}"
-        )
+    """Unpack the batch files to a folder, which appears when it is complete."""
+    for left_by_a_killed_process in destination.parent.glob("unfinished-*"):
+        shutil.rmtree(left_by_a_killed_process)
+    with tempfile.TemporaryDirectory(prefix="unfinished-", dir=destination.parent) as temporary:
+        unpacked = Path(temporary) / destination.name
+        unpacked.mkdir()
+        unpack_files(archive, [f"{name}.bin" for name in ALL_BATCHES], unpacked, url)
+        os.rename(unpacked, destination)

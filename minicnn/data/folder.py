@@ -12,57 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from minicnn.data.image_file import IMAGE_SUFFIXES, read_image
 from minicnn.errors import DataError
 from minicnn.shapes import Size, pair
-
-IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-
-
-def read_image(path: str | Path, size: Size) -> npt.NDArray[np.uint8]:
-    """Read one image file as a network wants it.
-
-    The image is turned upright as its EXIF data say, laid on white where it is transparent, converted to
-    RGB, scaled bilinearly until its shorter side fits, and cut to the size around its centre.
-
-    Parameters
-    ----------
-    path : str or Path
-        PNG, JPEG or anything else Pillow reads; of an animation, the first picture.
-    size : int or (height, width)
-        Of the result, in pixels.
-
-    Returns
-    -------
-    uint8 array of shape (height, width, 3)
-
-    Raises
-    ------
-    DataError
-        If the file is missing or no readable image.
-    """
-    from PIL import Image, ImageOps
-
-    height, width = pair("read_image", "size", size, minimum=1)
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: expected an image file, but there is no such file")
-    try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)
-            if image.mode == "F":
-                raise DataError(f"{path}: expected an image of 8 or 16 bits a channel, got floating-point")
-            if image.mode.startswith("I"):  # 16 bits: Pillow would cut off what is brighter than 255
-                image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-            if image.has_transparency_data:
-                image = image.convert("RGBA")
-                white = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(white, image)
-            image = ImageOps.fit(image.convert("RGB"), (width, height), Image.Resampling.BILINEAR)
-            return np.array(image)
-    except DataError:
-        raise
-    except Exception as error:  # noqa: BLE001 - Pillow's decoders raise many kinds on damaged files
-        raise DataError(f"{path}: expected an image, cannot read it ({error})") from None
 
 
 def load_folder(
@@ -74,8 +26,7 @@ def load_folder(
     ----------
     root : str or Path
         Its subfolders are the classes, in alphabetical order; names with a dot in front are left out. In
-        a subfolder, every file whose name ends like an image's (see `IMAGE_SUFFIXES`) is one; it must be
-        readable.
+        a subfolder, every file whose name ends like an image's (.jpg, .png, ...) is one; it must be readable.
     size : int or (height, width)
         What every image is brought to, in pixels: see `read_image`.
     progress : bool, default=False

@@ -29,6 +29,7 @@ from minicnn.training.config import Config
 HEADER_KEY = "minicnn"
 FORMAT = 1
 KINDS = ("model", "velocity", "average")
+LONGEST_ERROR = 500  # characters: an error may quote what it found, and that may have millions
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,11 @@ class DataFacts:
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> DataFacts:
         """Read what `to_json` gave."""
+        names = facts["class_names"]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise CheckpointError("the names of its classes are damaged: expected a list of texts")
         return cls(
-            tuple(facts["class_names"]),
+            tuple(names),
             facts["train_images"],
             facts["val_images"],
             Normalisation(**facts["normalisation"]),
@@ -193,6 +197,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
             header["state"],
         )
     except MinicnnError as error:
-        raise CheckpointError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: its run header is damaged ({error!r})") from None
+        raise CheckpointError(f"{path}: {str(error).removeprefix(f'{path}: ')[:LONGEST_ERROR]}") from None
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        # The last two: a number of 400 digits, and lists in lists in lists.
+        what = repr(error)[:LONGEST_ERROR]
+        raise CheckpointError(f"{path}: its run header is damaged ({what})") from None

@@ -4,6 +4,7 @@ import pickle
 import numpy as np
 import pytest
 
+from fake_cifar10 import FakeCifar10
 from minicnn.data import CIFAR10_CLASS_NAMES, cifar10, load_cifar10
 from minicnn.errors import DataError
 
@@ -105,6 +106,35 @@ def test_label_out_of_range_in_a_binary_file(tmp_path, fake):
         load_cifar10(tmp_path)
 
 
+def test_oversized(tmp_path, fake, monkeypatch):
+    monkeypatch.setattr(cifar10, "OFFICIAL_RECORDS", 3)
+    fake.write_binary(tmp_path)
+    words = r"batch_1\.bin: expected 9219 bytes \(3 .*\), got 12292: too many from offset 9219 on$"
+    with pytest.raises(DataError, match=words):
+        load_cifar10(tmp_path)
+
+
+def test_a_byte_more_or_less(tmp_path, fake):
+    fake.write_binary(tmp_path)
+    path, content = tmp_path / "test_batch.bin", fake.binary("test_batch")
+    for changed in (content[:100] + content[101:], content[:100] + b"x" + content[100:]):
+        path.write_bytes(changed)
+        with pytest.raises(DataError, match=r"test_batch\.bin: expected whole records of 3073 bytes"):
+            load_cifar10(tmp_path, "test")
+
+
+@pytest.mark.parametrize("shift", [1, -1])
+def test_shifted_by_a_byte_at_the_same_size(tmp_path, shift):
+    """Labels are pixels then; photographs have some above 9, these have most."""
+    shifted = FakeCifar10(count=1000)
+    shifted.write_binary(tmp_path)
+    content = shifted.binary("test_batch")
+    (tmp_path / "test_batch.bin").write_bytes(content[shift:] + content[:shift])
+    words = r"test_batch\.bin: .* in record \d+, at offset \d+ \(9\d\d of 1,000 records .*looks shifted$"
+    with pytest.raises(DataError, match=words):
+        load_cifar10(tmp_path, "test")
+
+
 DATA = np.zeros((4, 3072), np.uint8)
 
 
@@ -125,6 +155,8 @@ DATA = np.zeros((4, 3072), np.uint8)
         ({"data": DATA, "labels": [0, 1, 10, 3]}, "expected labels 0 to 9, got 10 for image 2"),
         ({"data": DATA, "labels": [0, 1.5, 2, 3]}, r"expected labels 0 to 9, got 1\.5 for image 1"),
         ({"data": DATA, "labels": np.array([0, 11, 2, 3])}, "expected labels 0 to 9, got 11 for image 1"),
+        ({"data": DATA, "labels": [0, 1 << 20_000, 2, 3]}, r".* got something else \(int\) for image 1"),
+        ({"data": DATA, "labels": [0, "1" * 10_000, 2, 3]}, r".* got something else \(str\) for image 1"),
     ],
 )
 def test_damaged_batches_of_the_python_version(tmp_path, fake, batch, words):

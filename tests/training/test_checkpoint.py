@@ -142,6 +142,23 @@ def test_damaged_headers(path, change, words):
     assert str(caught.value).count(str(path)) == 1
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "[]", "1", "null", '"x"', "{}", "{"])
+def test_headers_that_are_something_else(path, text):
+    save_file(load_file(path), path, {"minicnn": text})
+    with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors: its run header is damaged"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("value", [10**400, "x" * 10**6, None, [], {}])
+@pytest.mark.parametrize("setting", ["lr", "weight_decay", "model", "device"])
+def test_settings_of_any_kind_give_one_line(path, setting, value):
+    rewrite(path, lambda header: header["config"].update({setting: value}))
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(path)
+    assert len(str(caught.value)) < 600 + len(str(path))
+    assert "\n" not in str(caught.value)
+
+
 def test_somebody_elses_safetensors(tmp_path):
     save_file({"a": np.zeros(1, np.float32)}, tmp_path / "a.safetensors")
     with pytest.raises(CheckpointError, match="but not a checkpoint of minicnn's"):
