@@ -87,12 +87,14 @@ def on_both(notes: Notes, spoil: Callable[[dict[str, np.ndarray]], None]) -> str
     weights = make_network(workload).state_dict()
     spoil(weights)
     images = np.random.default_rng(0).normal(size=(2, workload.side, workload.side, 3)).astype(np.float32)
+    labels = np.arange(2)
     found = []
     for device in ("cuda", "cpu"):
         network = make_network(workload)
         network.load_state_dict(weights)
         with np.errstate(all="ignore"):  # the CPU would warn of it
-            found.append(find_first_nonfinite(network.to(device), to_device(images, device)))
+            batch = to_device(images, device), to_device(labels, device)
+            found.append(find_first_nonfinite(network.to(device), *batch, aux_weight=0.3))
     if found[0] != found[1]:
         refuse("GPU and CPU disagree", " / ".join(found))
     return found[0]
