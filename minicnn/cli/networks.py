@@ -66,12 +66,15 @@ def load_network(path: str, device: str = "cpu") -> tuple[Module, Checkpoint, Pa
     checkpoint = load_checkpoint(file)
     weights = checkpoint.final_weights
     checkpoint.config = replace(checkpoint.config, aux=any(name.startswith("aux") for name in weights))
+    classes = len(checkpoint.data.class_names)
+    if not any(array.shape[-1:] == (classes,) for array in weights.values()):  # before memory is got for them
+        raise CheckpointError(
+            f"{file}: its weights do not fit its own settings: "
+            f"no layer has an output for each of {classes:,} classes"
+        )
     try:
-        # First one of zeros, which takes neither time nor memory: settings that ask for a thousand times the
-        # network that is there are found out. The other is drawn as ever, because dropout draws after it.
-        for config in (replace(checkpoint.config, initialisation="zero"), checkpoint.config):
-            network = build_network(config, len(checkpoint.data.class_names))
-            network.load_state_dict(weights)
+        network = build_network(checkpoint.config, classes)
+        network.load_state_dict(weights)
     except (MinicnnError, MemoryError, ValueError, OverflowError) as error:
         raise CheckpointError(f"{file}: its weights do not fit its own settings: {error}") from None
     for name, array in weights.items():

@@ -1,10 +1,10 @@
-import hashlib
 import tarfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from hostile_server import HostileServer
 from minicnn import data
 from minicnn.data import dataset
 from minicnn.errors import DataError, UsageError
@@ -47,9 +47,12 @@ def test_cifar10_without_a_folder_is_fetched(tmp_path, fake, monkeypatch):
     fake.write_binary(tmp_path / "here")
     with tarfile.open(tmp_path / "c.tar.gz", "w:gz") as tar:
         tar.add(tmp_path / "here", "cifar-10-batches-bin")
-    md5 = hashlib.md5((tmp_path / "c.tar.gz").read_bytes()).hexdigest()
     monkeypatch.setenv("MINICNN_CACHE", str(tmp_path / "cache"))
-    cifar = data.load("cifar10", url=(tmp_path / "c.tar.gz").as_uri(), md5=md5)
+    server = HostileServer((tmp_path / "c.tar.gz").read_bytes())
+    try:
+        cifar = data.load("cifar10", url=server.url, md5=server.md5)
+    finally:
+        server.close()
     np.testing.assert_array_equal(cifar.train_labels, fake.expected("train")[1])
     assert (tmp_path / "cache").is_dir()
 
