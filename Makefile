@@ -20,7 +20,7 @@ SOURCE := setup.cfg pyproject.toml LICENSE $(wildcard README.md) \
 PEER_dezero     := 'dezero == 0.0.13' 'numpy < 2' matplotlib Pillow
 PEER_tensorflow := 'tensorflow-cpu == 2.21.0'
 
-.PHONY: help train test lint style types parity browser bench gpu-check gpu-accuracy wheel-test clean
+.PHONY: help train test test-all lint style types parity browser bench gpu-check gpu-accuracy wheel-test clean
 
 help:  ## show this list
 	@echo 'minicnn: GoogLeNet from scratch in NumPy. Needs Python 3.11 or later; the rest is installed into $(VENV).'
@@ -34,6 +34,9 @@ train: $(VENV)/installed  ## train GoogLeNet on the embedded data set, about two
 
 test: $(VENV)/installed-test  ## run the default tests, under five minutes on two cores
 	$(BIN)/pytest --durations=10 $(ARGS)
+
+test-all: $(VENV)/installed-test  ## run the slow tests as well, a quarter of an hour or more
+	$(BIN)/pytest --durations=10 -m "not gpu and not parity and not browser" $(ARGS)
 
 lint: style types  ## check style, format and types
 

@@ -120,7 +120,9 @@ def _resume(
         _use_machine(config, profile, watch_every)
         images = load_images(config, INPUT_SIZE[config.model])
         if images.facts != facts:
-            raise CheckpointError(f"{folder}: the images found now are not those its config.json was written for")
+            raise CheckpointError(
+                f"{folder}: the images found now are not those its config.json was written for"
+            )
         splits = make_splits(images, config, INPUT_SIZE[config.model])
         return _train(config, splits, run, profile, watch_every, minutes)
 

@@ -34,8 +34,8 @@ def add_train_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     run.add_argument(
         "--checkpoint-minutes", metavar="M", type=positive_number, default=argparse.SUPPRESS,
-        help="write a checkpoint not only after every epoch, but whenever M minutes have passed since the last: "
-        f"what a crash may cost at most (default: {MINUTES:g})",
+        help="write a checkpoint not only after every epoch, but whenever M minutes have passed since the "
+        f"last: what a crash may cost at most (default: {MINUTES:g})",
     )  # fmt: skip
     run.add_argument(
         "--overfit-one-batch", action="store_true", default=argparse.SUPPRESS,

@@ -5,9 +5,9 @@
     arrays
 
 Our text begins with the SHA-256 of the whole file, computed with 64 zeros in the place of the checksum. So it
-covers every byte: what is in the arrays, and just as much their names, dtypes and shapes, the epoch, and every
-setting. Not CRC-32: one damaged file in four billion would pass, and a forged one always. SHA-256 takes less
-time than the disk.
+covers every byte: what is in the arrays, and just as much their names, dtypes and shapes, the epoch, and all
+settings. Not CRC-32: one damaged file in four billion would pass, and a forged one always. SHA-256 takes
+less time than the disk.
 """
 
 from __future__ import annotations

@@ -102,7 +102,9 @@ class Keeper:
         """
         if self._kept != self._here:
             self.save()
-        if self.run.write_records() and self._kept == self._here:  # with a result, a run is not resumed any more
+        if (
+            self.run.write_records() and self._kept == self._here
+        ):  # with a result, a run is not resumed any more
             self.run.write_result(result)
         self._complain(f"training has ended (test accuracy {result['test_accuracy']:.2%})")
 

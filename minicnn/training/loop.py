@@ -257,9 +257,7 @@ def _take(
     raise DeviceMemoryError(f"{problem}, in a step of {len(images)} images; {advice}")
 
 
-def _diverged(
-    name: str, loss: float, where: str, state: TrainingState, keeper: Keeper
-) -> NonFiniteLossError:
+def _diverged(name: str, loss: float, where: str, state: TrainingState, keeper: Keeper) -> NonFiniteLossError:
     rate = state.config.lr * state.optimizer.lr_factor
     seen = keeper.watch.so_far()
     keeper.watch.after_divergence(where, rate)

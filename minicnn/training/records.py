@@ -1,4 +1,4 @@
-"""Files to which a run adds an object a line: adding, reading, and forgetting what comes after a checkpoint."""
+"""Files to which a run adds an object a line: adding, reading, forgetting what comes after a checkpoint."""
 
 from __future__ import annotations
 

@@ -162,8 +162,10 @@ class RunFolder:
             write()
         except OSError as error:
             if name not in self.trouble:
-                self.say(f"{path}: cannot be written: {reason_of(error, path)}; training goes on, and it is tried "
-                         "again at the next occasion")  # fmt: skip
+                self.say(
+                    f"{path}: cannot be written: {reason_of(error, path)}; training goes on, and it is "
+                    "tried again at the next occasion"
+                )
             self.trouble[name] = reason_of(error, path)
             return False
         if self.trouble.pop(name, None) is not None:
@@ -210,7 +212,8 @@ class RunFolder:
 
     def write_records(self) -> bool:
         """Try again to write the lines that wait; say if none is left."""
-        return all([self.attempt(name, file.write) for name, file in self._records.items()])
+        written = [self.attempt(name, file.write) for name, file in self._records.items()]
+        return all(written)
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Add the line of one epoch to metrics.jsonl."""

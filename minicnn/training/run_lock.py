@@ -53,8 +53,10 @@ def _acquire(descriptor: int, path: Path, say: Callable[[str], None]) -> bool:
     try:
         import fcntl
     except ImportError:
-        say(f"{path.parent}: this system cannot lock files (it has no flock): see to it yourself that no other "
-            "process trains this run")  # fmt: skip
+        say(
+            f"{path.parent}: this system cannot lock files (it has no flock): see to it yourself that no "
+            "other process trains this run"
+        )
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,7 +69,9 @@ def _acquire(descriptor: int, path: Path, say: Callable[[str], None]) -> bool:
     except OSError as error:
         if error.errno not in NOT_SUPPORTED:
             raise
-        say(f"{path.parent}: this file system cannot lock files ({error.strerror}): see to it yourself that no "
-            "other process trains this run")  # fmt: skip
+        say(
+            f"{path.parent}: this file system cannot lock files ({error.strerror}): see to it yourself that "
+            "no other process trains this run"
+        )
         return False
     return True

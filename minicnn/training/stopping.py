@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class TrainingStopped(Exception):  # noqa: N818 - no error: the user wants it
+class TrainingStopped(Exception):
     """A run was asked to stop, and has kept what it had.
 
     Attributes

@@ -157,7 +157,7 @@ def test_dtypes_that_numpy_does_not_have(tmp_path, dtype, metadata, words):
 
 
 def in_format_1(path) -> None:
-    """Rewrite a checkpoint as earlier versions did: a CRC-32 of the arrays, and nothing of epochs under way."""
+    """Rewrite a checkpoint as earlier versions did: a CRC-32 of the arrays, nothing of epochs under way."""
     arrays = load_file(path)
     with safe_open(path, framework="numpy") as file:
         header = json.loads(file.metadata()["minicnn"])

@@ -67,7 +67,7 @@ def test_metrics(run, config, images):
 def test_what_a_power_cut_leaves_of_the_last_lines_is_left_out(run):
     run.append_metrics({"epoch": 1})
     with open(run.path / "metrics.jsonl", "ab") as file:
-        file.write(bytes(30) + b'1}\n')
+        file.write(bytes(30) + b"1}\n")
     assert run.read_metrics() == [{"epoch": 1}]
 
 
