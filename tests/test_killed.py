@@ -100,8 +100,6 @@ def whole(photos, tmp_path_factory) -> Path:
 
 
 def where_it_was(run: Path) -> str:
-    if (run / "result.json").exists():
-        return "after the end"
     if not (run / "config.json").exists():
         return "before the run"
     if (run / (CHECKPOINT + ".tmp")).exists():
@@ -116,8 +114,9 @@ def kill_and_resume(photos: Path, whole: Path, folder: Path, kills: int, seed: i
     rng = random.Random(seed)
     expected = outcome(whole)
     places: Counter[str] = Counter()
-    for number in range(kills):
-        run = folder / str(number)
+    missed = 0  # kills that came after the end do not count
+    while (number := sum(places.values())) < kills:
+        run = folder / f"{number} {missed}"
         process = begin(photos, run, rng.choice((1, 2)), 0.004, "--checkpoint-minutes", "0.0001")
         while not (run / "config.json").exists():  # from here on there is something to lose
             assert process.poll() is None, process.stderr.read()
@@ -125,6 +124,9 @@ def kill_and_resume(photos: Path, whole: Path, folder: Path, kills: int, seed: i
         time.sleep(rng.uniform(0, 2.5))
         process.send_signal(signal.SIGKILL)
         process.communicate()
+        if (run / "result.json").exists():
+            missed += 1
+            continue
         places[where_it_was(run)] += 1
         finish(begin(photos, run, rng.choice((1, 2, 3))))
         assert outcome(run) == expected, f"kill {number} (seed {seed}): {places}"

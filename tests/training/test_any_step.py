@@ -24,6 +24,7 @@ from minicnn.training import (
 from minicnn.training import durable as durable_module
 from minicnn.training.checkpoint import save_checkpoint
 from minicnn.training.run_folder import CHECKPOINT
+from minicnn.training.watch.plateau import PlateauWatch
 
 FILES = ("metrics.jsonl", "findings.jsonl", "gradients.jsonl")
 STEPS = 9  # three epochs of three
@@ -140,6 +141,25 @@ def test_stopped_after_every_few_steps(network, config, splits, start, whole):
             go(network, config, splits, RunFolder.open(run.path), StopAfter(3))
     assert lives == 6
     assert_same(whole, run)
+
+
+def test_the_judge_of_an_epoch_remembers_its_beginning(network, config, splits, start, monkeypatch):
+    judged = []
+    original = PlateauWatch.after_epoch
+
+    def remember(self, training, validation):
+        judged.append({head: training[head] - totals for head, totals in self.before.items()})
+        return original(self, training, validation)
+
+    monkeypatch.setattr(PlateauWatch, "after_epoch", remember)
+    go(network, config, splits, start("uninterrupted", config))
+    expected, run = judged[:], start("stopped", config)
+    assert [head["main"].images for head in expected] == [16, 16, 16], "of the last step alone"
+    judged.clear()
+    with pytest.raises(TrainingStopped):
+        go(network, config, splits, run, StopAfter(4))  # in the first validation
+    go(network, config, splits, run)
+    assert judged == expected
 
 
 def test_checkpoints_between_epochs_change_nothing(network, config, splits, start, whole, monkeypatch):
