@@ -36,7 +36,7 @@ train: $(VENV)/installed  ## train GoogLeNet on the embedded data set, about two
 test: $(VENV)/installed-test  ## run the default tests, under five minutes on two cores
 	$(BIN)/pytest --durations=10 $(ARGS)
 
-test-all: $(VENV)/installed-test  ## run the slow tests too
+test-all: $(VENV)/installed-test  ## run the slow tests as well, a quarter of an hour or more
 	$(BIN)/pytest --durations=10 -m "not gpu and not parity and not browser" $(ARGS)
 
 mutants: $(VENV)/installed-test $(VENV)/installed-mutants  ## break the engine and see whether a test notices; may be stopped

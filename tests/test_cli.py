@@ -17,14 +17,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from minicnn import Tensor, data
 from minicnn.cli import main
 from minicnn.cli.networks import build_network, load_network
 from minicnn.cli.train import program, resolve_config
 from minicnn.parallel import get_num_threads, set_num_threads
+from minicnn.training import RunFolder, load_checkpoint
+from minicnn.training.checkpoint_file import decode, encode
 from minicnn.training.run_folder import CHECKPOINT
 
 # The smallest GoogLeNet there is, on a folder of sixty images: about ten milliseconds a step.
@@ -167,15 +168,33 @@ def test_killed_and_resumed(quick, tmp_path, capsys):
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
 
 
-def test_interrupted(quick, tmp_path):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted(quick, tmp_path, number, status):
+    """The step is finished and kept, and the command that is printed goes on from there."""
     run = tmp_path / "run"
     process = start([*quick, "--epochs", "1000", "--out", str(run)])
     wait_for_line(run / "metrics.jsonl")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert f"To go on: minicnn train --resume {run}" in err
-    assert "Traceback" not in err
+    assert process.returncode == status
+    kept = load_checkpoint(run / CHECKPOINT)
+    assert err == f"\nminicnn: stopped; {kept.place} is kept. To go on: minicnn train --resume {run}\n"
+
+
+def test_two_processes_on_one_run(quick, tmp_path, capsys):
+    run = tmp_path / "run"
+    process = start([*quick, "--epochs", "1000", "--out", str(run)])
+    wait_for_line(run / "metrics.jsonl")
+    line = fails(capsys, "train", "--resume", str(run))
+    assert line == (
+        f"{run}: another process (number {process.pid}) is training this run; wait until it ends, or stop it"
+    )
+    assert main(["eval", str(run)]) == 0, "whoever only reads may"
+    process.kill()
+    process.communicate()
+    assert "cannot go on with --epochs 1" in fails(capsys, "train", "--resume", str(run), "--epochs", "1")
+    with RunFolder.open(run).locked():  # the kernel has released it
+        pass
 
 
 def test_resume_before_the_first_checkpoint_starts_over(finished, tmp_path):
@@ -420,11 +439,11 @@ def test_predict_with_the_weights_of_another_program(photos, tmp_path, capsys):
     ],
 )
 def test_predict_with_a_checkpoint_that_asks_for_too_much(finished, photos, tmp_path, capsys, change, words):
-    with safe_open(finished / CHECKPOINT, framework="numpy") as file:
-        header = json.loads(file.metadata()["minicnn"])
+    header, arrays = decode(finished / CHECKPOINT)
+    del header["checksum"]
     change(header)
     path = tmp_path / "a.safetensors"
-    save_file(load_file(finished / CHECKPOINT), path, {"minicnn": json.dumps(header)})
+    path.write_bytes(encode(header, arrays))
     assert words in fails(capsys, "predict", str(path), str(photos / "red" / "0.png"))
 
 

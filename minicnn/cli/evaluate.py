@@ -28,7 +28,7 @@ def evaluate_command(options: argparse.Namespace) -> int:
     )
     figures = evaluate(network, batches.epoch(0), heads=config.aux)
     print(
-        f"{file}, after epoch {checkpoint.epoch}, on the {options.split} split of {config.data} "
+        f"{file}, after {checkpoint.place}, on the {options.split} split of {config.data} "
         f"({figures['main'].images:,} images)"
     )
     print("head     loss  accuracy    top-5")

@@ -125,7 +125,10 @@ def _trained(options: argparse.Namespace) -> Subject:
         index = _index(options.index, len(images), f"test images of {config.data}")
         pixels, label = _enlarged(images[index], size), int(labels[index])
         title = f"test image {index} of {config.data}"
-    trained = f"{config.model}, trained for {checkpoint.epoch} epoch{'s' * (checkpoint.epoch != 1)}"
+    if checkpoint.step_of_epoch:
+        trained = f"{config.model}, trained up to {checkpoint.place}"
+    else:
+        trained = f"{config.model}, trained for {checkpoint.epoch} epoch{'s' * (checkpoint.epoch != 1)}"
     image = facts.normalisation.apply(pixels[None])
     return Subject(network, trained, config.aux_weight, facts.class_names, image, title, label)
 

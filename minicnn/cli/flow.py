@@ -151,4 +151,4 @@ def _network_and_images(options: argparse.Namespace) -> tuple[Module, Config, Im
             raise UsageError(f"--{flag}: {options.what} has its own; it can only be chosen for a MODEL")
     network, checkpoint, _ = load_network(options.what)
     config, images = load_images_of_run(checkpoint, options.data, options.data_dir)
-    return network, config, images, f"{describe(config)}, after epoch {checkpoint.epoch} of training"
+    return network, config, images, f"{describe(config)}, after {checkpoint.place} of training"

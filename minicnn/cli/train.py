@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from minicnn.training import (
     Images,
     RunFolder,
     Splits,
+    StopRequest,
+    TrainingStopped,
     claim_free_folder,
     describe,
     find_recipe,
@@ -32,6 +35,7 @@ from minicnn.training import (
 )
 from minicnn.training.config import CHANGEABLE_ON_RESUME, flag
 from minicnn.training.gradient_watch import is_watched, last_interval
+from minicnn.training.keeper import MINUTES
 from minicnn.training.overfit import GENTLE_RATE
 from minicnn.training.run_folder import refuse_existing_run
 
@@ -47,7 +51,8 @@ def train_command(options: argparse.Namespace) -> int:
     overfit = hasattr(options, "overfit_one_batch")
     profile = hasattr(options, "profile")
     watch_every = getattr(options, "watch_gradients", None)
-    for other in ("resume", "out", "profile", "watch_gradients"):
+    minutes = getattr(options, "checkpoint_minutes", MINUTES)
+    for other in ("resume", "out", "profile", "watch_gradients", "checkpoint_minutes"):
         if overfit and hasattr(options, other):
             raise UsageError(
                 f"--overfit-one-batch writes nothing and does not go together with {flag(other)}"
@@ -55,7 +60,7 @@ def train_command(options: argparse.Namespace) -> int:
     if hasattr(options, "resume"):
         if hasattr(options, "out"):
             raise UsageError("--resume writes to the folder of its run: it does not go together with --out")
-        return _resume(options.resume, given, profile, watch_every)
+        return _resume(options.resume, given, profile, watch_every, minutes)
     config = resolve_config(given)
     _use_machine(config, profile, watch_every)
     if overfit:
@@ -66,7 +71,7 @@ def train_command(options: argparse.Namespace) -> int:
     config = _fit_batch(config, images, given)
     splits = make_splits(images, config, INPUT_SIZE[config.model])
     run = RunFolder.create(getattr(options, "out", None) or claim_free_folder(config), config, splits.facts)
-    return _train(config, splits, run, profile, watch_every)
+    return _train(config, splits, run, profile, watch_every, minutes)
 
 
 def resolve_config(given: dict[str, Any]) -> Config:
@@ -88,7 +93,9 @@ def resolve_config(given: dict[str, Any]) -> Config:
     return Config(**settings)
 
 
-def _resume(folder: str, given: dict[str, Any], profile: bool, watch_every: int | None) -> int:
+def _resume(
+    folder: str, given: dict[str, Any], profile: bool, watch_every: int | None, minutes: float
+) -> int:
     run = RunFolder.open(folder)
     config, facts = run.read_config()
     for name, value in given.items():
@@ -104,19 +111,25 @@ def _resume(folder: str, given: dict[str, Any], profile: bool, watch_every: int 
             "there is nothing to continue"
         )
         return 0
-    config = replace(config, **{name: given[name] for name in CHANGEABLE_ON_RESUME if name in given})
-    if watch_every is None and is_watched(run):
-        watch_every = last_interval(run)
-        if watch_every is None:
-            print("this run was watched; add --watch-gradients to go on")
-    _use_machine(config, profile, watch_every)
-    images = load_images(config, INPUT_SIZE[config.model])
-    if images.facts != facts:
-        raise CheckpointError(f"{folder}: the images found now are not those its config.json was written for")
-    return _train(config, make_splits(images, config, INPUT_SIZE[config.model]), run, profile, watch_every)
+    with run.locked():  # before the data are loaded, which may take long
+        config = replace(config, **{name: given[name] for name in CHANGEABLE_ON_RESUME if name in given})
+        if watch_every is None and is_watched(run):
+            watch_every = last_interval(run)
+            if watch_every is None:
+                print("this run was watched; add --watch-gradients to go on")
+        _use_machine(config, profile, watch_every)
+        images = load_images(config, INPUT_SIZE[config.model])
+        if images.facts != facts:
+            raise CheckpointError(
+                f"{folder}: the images found now are not those its config.json was written for"
+            )
+        splits = make_splits(images, config, INPUT_SIZE[config.model])
+        return _train(config, splits, run, profile, watch_every, minutes)
 
 
-def _train(config: Config, splits: Splits, run: RunFolder, profile: bool, watch_every: int | None) -> int:
+def _train(
+    config: Config, splits: Splits, run: RunFolder, profile: bool, watch_every: int | None, minutes: float
+) -> int:
     gradients = GradientWatch(run, watch_every, _measure_gradients) if watch_every else None
     network = build_network(config, len(splits.facts.class_names)).to(config.device)
     print(
@@ -126,13 +139,22 @@ def _train(config: Config, splits: Splits, run: RunFolder, profile: bool, watch_
         flush=True,
     )
     try:
-        result = train(network, config, splits, run, profile, gradients)
-    except KeyboardInterrupt:
+        with StopRequest() as stop:
+            result = train(network, config, splits, run, profile, gradients, minutes, stop)
+    except TrainingStopped as stopped:
+        message, number = str(stopped), stopped.number
+    except KeyboardInterrupt:  # a second one, in the middle of something
         checkpoint, _ = run.load_checkpoint()
-        done = checkpoint.epoch if checkpoint else 0
-        kept = {0: "no epoch was completed", 1: "epoch 1 is kept"}.get(done, f"epochs 1 to {done} are kept")
-        print(f"\nminicnn: stopped; {kept}. To go on: {program()} train --resume {run.path}", file=sys.stderr)
-        return 130
+        message = f"stopped at once; {checkpoint.place if checkpoint else 'nothing'} is kept"
+        number = signal.SIGINT
+    else:
+        _report(result, run, gradients)
+        return 0
+    print(f"\nminicnn: {message}. To go on: {program()} train --resume {run.path}", file=sys.stderr)
+    return 128 + number  # as shells have it
+
+
+def _report(result: dict[str, Any], run: RunFolder, gradients: GradientWatch | None) -> None:
     print(
         f"test accuracy {result['test_accuracy']:.2%}, top-5 {result['test_top5']:.2%}, "
         f"loss {result['test_loss']:.4f} on {result['test_images']:,} images never used before; "
@@ -142,7 +164,6 @@ def _train(config: Config, splits: Splits, run: RunFolder, profile: bool, watch_
         f"next: {program()} predict {run.path} IMAGE...\n"
         f"      {program()} eval {run.path}"
     )
-    return 0
 
 
 def _fit_batch(config: Config, images: Images, given: dict[str, Any]) -> Config:

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
-from minicnn.cli.values import model_name, number, positive_whole_number, whole_number
+from minicnn.cli.values import model_name, number, positive_number, positive_whole_number, whole_number
 from minicnn.cuda.products import PRECISIONS
 from minicnn.training.config import ACTIVATIONS, DATA, INITIALISATIONS, MODELS, Config, flag
+from minicnn.training.keeper import MINUTES
 from minicnn.training.recipes import DEFAULTS, RECIPES, SCHEDULES, Recipe
 
 WATCH_EVERY = 20  # a recording takes as long as two to three steps
@@ -28,8 +29,13 @@ def add_train_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     run.add_argument(
         "--resume", metavar="DIR", default=argparse.SUPPRESS,
-        help="continue the run in DIR after its last completed epoch, to the same result as if it had never "
+        help="continue the run in DIR after its last checkpoint, to the same result as if it had never "
         "stopped; all settings come from there, only --threads and the source of the data may change",
+    )  # fmt: skip
+    run.add_argument(
+        "--checkpoint-minutes", metavar="M", type=positive_number, default=argparse.SUPPRESS,
+        help="write a checkpoint not only after every epoch, but whenever M minutes have passed since the "
+        f"last: what a crash may cost at most (default: {MINUTES:g})",
     )  # fmt: skip
     run.add_argument(
         "--overfit-one-batch", action="store_true", default=argparse.SUPPRESS,

@@ -121,13 +121,17 @@ class Record:
         UsageError
             If the block has not ended yet, or the file cannot be written.
         """
-        self._end()
-        events = trace_events(self.spans, self.tiles, self.levels, self.start)
-        text = json.dumps({"traceEvents": events, "displayTimeUnit": "ms"})
+        text = self.trace_text()
         try:
             Path(path).write_text(text, encoding="utf-8")
         except OSError as error:
             raise UsageError(f"profile: cannot write the trace to {path}: {error.strerror}") from None
+
+    def trace_text(self) -> str:
+        """Return what `save_trace` writes."""
+        self._end()
+        events = trace_events(self.spans, self.tiles, self.levels, self.start)
+        return json.dumps({"traceEvents": events, "displayTimeUnit": "ms"})
 
     def __str__(self) -> str:
         return self.table()

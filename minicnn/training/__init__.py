@@ -3,6 +3,7 @@
 from minicnn.training.checkpoint import Checkpoint, DataFacts, load_checkpoint, save_checkpoint
 from minicnn.training.config import Config
 from minicnn.training.gradient_watch import GradientWatch
+from minicnn.training.keeper import NotKeptError
 from minicnn.training.loop import NonFiniteLossError, describe, train
 from minicnn.training.metrics import HEADS, Figures, evaluate
 from minicnn.training.overfit import overfit_one_batch
@@ -10,6 +11,7 @@ from minicnn.training.recipes import RECIPES, Recipe, find_recipe
 from minicnn.training.run_folder import RunFolder, claim_free_folder, find_checkpoint
 from minicnn.training.smaller_batches import SmallerBatches
 from minicnn.training.splits import Images, Splits, load_images, make_splits
+from minicnn.training.stopping import StopRequest, TrainingStopped
 
 __all__ = [
     "HEADS",
@@ -21,10 +23,13 @@ __all__ = [
     "GradientWatch",
     "Images",
     "NonFiniteLossError",
+    "NotKeptError",
     "Recipe",
     "RunFolder",
     "SmallerBatches",
     "Splits",
+    "StopRequest",
+    "TrainingStopped",
     "claim_free_folder",
     "describe",
     "evaluate",

@@ -4,16 +4,15 @@
     velocity.<parameter>    the optimizer's velocities
     average.<parameter>     Polyak averages, if the run keeps them
 
-The header holds the config, class names, normalisation, epoch and step, and the state of schedule and
-optimizer. The arrays are functions of config and step alone, so those of two runs can be compared bit by
-bit. One file is enough to predict with.
+The header holds the config, class names, normalisation, epoch, step and step within the epoch, the state of
+schedule and optimizer, and what has been counted so far. No generator has a state: every random number is a
+function of the seed, which the config has, and of where in training it is used (`minicnn.random`). The arrays
+are functions of config and step alone, so those of two runs can be compared bit by bit. One file is enough to
+predict with, and to go on from.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,10 +23,10 @@ import numpy as np
 from minicnn.backend import to_numpy
 from minicnn.data import Normalisation
 from minicnn.errors import CheckpointError, MinicnnError
+from minicnn.training.checkpoint_file import decode, encode
 from minicnn.training.config import Config
+from minicnn.training.durable import write_durably
 
-HEADER_KEY = "minicnn"
-FORMAT = 1
 KINDS = ("model", "velocity", "average")
 LONGEST_ERROR = 500  # characters: an error may quote what it found, and that may have millions
 
@@ -81,7 +80,11 @@ class Checkpoint:
     weights, velocity, averages : dict of array
         By parameter name; `averages` is empty without averaging.
     state : dict
-        What JSON can hold of the state of optimizer, schedule and averaging.
+        What JSON can hold of the state of optimizer, schedule and averaging, and of an epoch under way.
+    step_of_epoch : int
+        How many steps of the next epoch are completed, too.
+    metrics : list of dict, or None
+        What metrics.jsonl has up to here; None if an earlier version wrote the checkpoint.
     """
 
     config: Config
@@ -92,21 +95,46 @@ class Checkpoint:
     velocity: dict[str, np.ndarray] = field(default_factory=dict)
     averages: dict[str, np.ndarray] = field(default_factory=dict)
     state: dict[str, Any] = field(default_factory=dict)
+    step_of_epoch: int = 0
+    metrics: list[dict[str, Any]] | None = None
 
     @property
     def final_weights(self) -> dict[str, np.ndarray]:
         """The weights to predict with: the averages, if there are any."""
         return self.averages or self.weights
 
+    @property
+    def place(self) -> str:
+        """Where in training it was made, in words."""
+        return place_in_words(self.epoch, self.step_of_epoch)
 
-def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+
+def place_in_words(epoch: int, step_of_epoch: int) -> str:
+    """Say where in training something is.
+
+    Examples
+    --------
+    >>> place_in_words(2, 0), place_in_words(2, 17)
+    ('epoch 2', 'step 17 of epoch 3')
+    """
+    return f"step {step_of_epoch} of epoch {epoch + 1}" if step_of_epoch else f"epoch {epoch}"
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path, keep: bool = True) -> None:
     """Write a checkpoint so that a crash at any moment leaves a whole one.
 
-    It goes to a temporary file first, down to the disk; then the present checkpoint becomes the
-    predecessor (see `predecessor`), and the new file takes its place.
-    """
-    from safetensors.numpy import save
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    path : Path
+    keep : bool, default=True
+        Whether the present checkpoint becomes the `predecessor`; one that is damaged should not.
 
+    Raises
+    ------
+    OSError
+        If it cannot be written; then the one before is still there.
+    """
     arrays = {
         f"{kind}.{name}": np.ascontiguousarray(to_numpy(array))
         for kind, group in zip(
@@ -115,30 +143,15 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         for name, array in group.items()
     }
     header = {
-        "format": FORMAT,
         "config": checkpoint.config.to_json(),
         "data": checkpoint.data.to_json(),
         "epoch": checkpoint.epoch,
         "step": checkpoint.step,
+        "step_of_epoch": checkpoint.step_of_epoch,
         "state": checkpoint.state,
-        "checksum": _checksum(arrays),
+        "metrics": checkpoint.metrics,
     }
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        file.write(save(arrays, {HEADER_KEY: json.dumps(header)}))
-        file.flush()
-        os.fsync(file.fileno())
-    if path.exists():
-        os.replace(path, predecessor(path))
-    os.replace(temporary, path)
-
-
-def _checksum(arrays: Mapping[str, np.ndarray]) -> int:
-    """CRC-32 of all arrays, in the order of their names: safetensors would not notice a flipped bit."""
-    checksum = 0
-    for name in sorted(arrays):
-        checksum = zlib.crc32(arrays[name].data, zlib.crc32(name.encode(), checksum))
-    return checksum
+    write_durably(path, encode(header, arrays), predecessor(path) if keep else None)
 
 
 def predecessor(path: Path) -> Path:
@@ -160,29 +173,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     CheckpointError
         If there is none, or it is damaged, or not one of minicnn's.
     """
-    from safetensors import SafetensorError, safe_open
-
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such checkpoint")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header_text = (file.metadata() or {}).get(HEADER_KEY)
-            if header_text is None:
-                raise CheckpointError(
-                    f"{path}: a safetensors file, but not a checkpoint of minicnn's: it has no run header"
-                )
-            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: damaged, or not a safetensors file ({error})") from None
-    except (TypeError, AttributeError) as error:  # how bfloat16 and floats of 8 bits fail
-        raise CheckpointError(f"{path}: an array has a dtype that NumPy does not have ({error})") from None
     groups: dict[str, dict[str, np.ndarray]] = {kind: {} for kind in KINDS}
     try:
-        header = json.loads(header_text)
-        if header["format"] != FORMAT:
-            raise CheckpointError(f"written in format {header['format']}, this version reads {FORMAT}")
-        if header["checksum"] != _checksum(arrays):
-            raise CheckpointError("damaged: its arrays do not have the checksum they were written with")
+        header, arrays = decode(path)
         for key, array in arrays.items():
             kind, _, name = key.partition(".")
             groups[kind][name] = array
@@ -195,10 +190,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
             groups["velocity"],
             groups["average"],
             header["state"],
+            header.get("step_of_epoch", 0),  # neither this nor the next is in files of format 1
+            header.get("metrics"),
         )
     except MinicnnError as error:
         raise CheckpointError(f"{path}: {str(error).removeprefix(f'{path}: ')[:LONGEST_ERROR]}") from None
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         # The last two: a number of 400 digits, and lists in lists in lists.
         what = repr(error)[:LONGEST_ERROR]
         raise CheckpointError(f"{path}: its run header is damaged ({what})") from None

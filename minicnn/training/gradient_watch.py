@@ -16,7 +16,7 @@ from typing import Any
 from minicnn.backend import Array
 from minicnn.nn import Module
 from minicnn.training.gradient_map import draw_gradient_map
-from minicnn.training.records import append_record, keep_records, read_records
+from minicnn.training.records import keep_records, read_records
 from minicnn.training.run_folder import RunFolder
 from minicnn.training.step import TrainingStep
 
@@ -47,8 +47,6 @@ class GradientWatch:
         self.every = every
         self.measure = measure
         self.run = run
-        self.records_path = run.path / GRADIENTS
-        self.map_path = run.path / GRADIENT_MAP
 
     def before_step(
         self, take_step: TrainingStep, images: Array, labels: Array, epoch: int, step_of_epoch: int
@@ -60,12 +58,13 @@ class GradientWatch:
         take_step.seed_dropouts(epoch, step_of_epoch)  # and again by the step itself
         layers = self.measure(take_step.model, images, labels, state.config.aux_weight)
         record = {"step": state.step, "epoch": epoch + 1, "every": self.every, "layers": layers}
-        append_record(self.records_path, record)
+        self.run.append(GRADIENTS, record)
 
     def draw(self, title: str) -> None:
         """Draw everything recorded so far."""
         if records := read_recordings(self.run):
-            draw_gradient_map(records, self.map_path, title)
+            path = self.run.path / GRADIENT_MAP
+            self.run.attempt(GRADIENT_MAP, lambda: draw_gradient_map(records, path, title))
 
 
 def is_watched(run: RunFolder) -> bool:

@@ -12,11 +12,13 @@ import numpy as np
 from minicnn import optim
 from minicnn.backend import Array
 from minicnn.cuda.memory import explained
-from minicnn.errors import DeviceMemoryError, MinicnnError
+from minicnn.errors import CheckpointError, DeviceMemoryError, MinicnnError
 from minicnn.nn import Module
+from minicnn.training.checkpoint import Checkpoint
 from minicnn.training.config import Config
 from minicnn.training.curves import draw_curves
 from minicnn.training.gradient_watch import GradientWatch, keep_recordings
+from minicnn.training.keeper import MINUTES, Keeper
 from minicnn.training.memory_advice import batch_that_fits
 from minicnn.training.metrics import HEADS, Figures, add_counts, evaluate
 from minicnn.training.nonfinite import find_first_nonfinite, quiet_overflow
@@ -24,9 +26,10 @@ from minicnn.training.progress import Progress
 from minicnn.training.run_folder import CURVES, RunFolder
 from minicnn.training.smaller_batches import SmallerBatches
 from minicnn.training.splits import Splits
-from minicnn.training.state import TrainingState
+from minicnn.training.state import EpochSoFar, TrainingState
 from minicnn.training.step import StepResult, TrainingStep
 from minicnn.training.step_profiler import StepProfiler
+from minicnn.training.stopping import StopRequest, TrainingStopped
 from minicnn.training.watch import TrainingWatch
 
 
@@ -41,6 +44,8 @@ def train(
     run: RunFolder,
     profile: bool = False,
     gradients: GradientWatch | None = None,
+    checkpoint_minutes: float = MINUTES,
+    stop: StopRequest | None = None,
 ) -> dict[str, Any]:
     """Train a network to the end, from where the checkpoint of the run folder stands.
 
@@ -57,6 +62,10 @@ def train(
         Measure a few steps, and write tables and a trace into the run folder. It changes no result.
     gradients : GradientWatch, default=None
         Records gradients into the run folder. It changes no result either.
+    checkpoint_minutes : float, default=5
+        A checkpoint is written after every epoch, and when so many minutes have passed since the last.
+    stop : StopRequest, default=None
+        Asked after every step whether to stop.
 
     Returns
     -------
@@ -71,21 +80,43 @@ def train(
         If a step does not fit into the memory of the GPU; says which batch size would. An evaluation that
         does not fit is done in smaller batches instead.
     CheckpointError
-        If the run folder's checkpoint cannot be used.
-    KeyboardInterrupt
-        If the user stops it; the last completed epoch is kept.
+        If the run folder's checkpoint cannot be used, or another process trains this run.
+    TrainingStopped
+        If `stop` says so; everything up to the last step is kept.
+    NotKeptError
+        If the disk did not take everything up to the end; until then training goes on, and tries again.
     """
+    with run.locked():
+        return _train(
+            model, config, splits, run, profile, gradients, checkpoint_minutes, stop or StopRequest()
+        )
+
+
+def _train(
+    model: Module,
+    config: Config,
+    splits: Splits,
+    run: RunFolder,
+    profile: bool,
+    gradients: GradientWatch | None,
+    checkpoint_minutes: float,
+    stop: StopRequest,
+) -> dict[str, Any]:
     steps_per_epoch = len(splits.train)
     total_steps = config.epochs * steps_per_epoch
     num_classes = len(splits.facts.class_names)
     state = TrainingState(model, config, steps_per_epoch)
     checkpoint, notice = run.load_checkpoint()
     if checkpoint:
-        state.restore(checkpoint)
-    rows = run.keep_metrics(state.epoch)
+        _restore(state, checkpoint, run)
+    rows = run.keep_metrics(checkpoint)
     keep_recordings(run, state.step)
     watch = TrainingWatch(model, state, splits, run)
-    progress = Progress(config.epochs, steps_per_epoch * config.batch_size, state.epoch)
+    if checkpoint and "watch" in checkpoint.state:
+        watch.load_state_dict(checkpoint.state["watch"])
+    keeper = Keeper(run, state, watch, splits.facts, rows, checkpoint, checkpoint_minutes)
+    progress = Progress(config.epochs, steps_per_epoch * config.batch_size, state.step / steps_per_epoch)
+    run.say = progress.say
     take_step = TrainingStep(model, state, progress.say)
     smaller = SmallerBatches(progress.say)
     if notice:
@@ -93,65 +124,75 @@ def train(
     profiler = StepProfiler(run, state.step, steps_per_epoch, progress.say) if profile else None
 
     with quiet_overflow(), progress, profiler or nullcontext(), closing(take_step):
-        for epoch in range(state.epoch, config.epochs):
-            start = time.perf_counter()
-            model.train()
-            figures: dict[str, Figures] = {}
-            for step_of_epoch, (images, labels) in enumerate(splits.train.epoch(epoch)):
-                watch.before_step(step_of_epoch, figures)
-                state.optimizer.lr_factor = state.schedule(state.step, total_steps)
+        try:
+            for epoch in range(state.epoch, config.epochs):
+                so_far = state.so_far
+                figures = so_far.figures
+                start = time.perf_counter() - so_far.seconds
+                model.train()
+                batches = splits.train.epoch(epoch, so_far.step)
+                for step_of_epoch, (images, labels) in enumerate(batches, so_far.step):
+                    watch.before_step(step_of_epoch, figures)
+                    state.optimizer.lr_factor = state.schedule(state.step, total_steps)
+                    if gradients:
+                        gradients.before_step(take_step, images, labels, epoch, step_of_epoch)
+                    taken = _take(take_step, images, labels, epoch, step_of_epoch)
+                    if not taken.moved:
+                        take_step.seed_dropouts(epoch, step_of_epoch)
+                        where = find_first_nonfinite(model, images, labels, config.aux_weight)
+                        raise _diverged(taken.fault, where, state, keeper)
+                    add_counts(figures, len(labels), taken.counts)
+                    state.step += 1
+                    so_far.step += 1
+                    progress.after_step(epoch, len(labels), figures)
+                    for finding in watch.after_step():
+                        progress.say(str(finding))
+                    if profiler:
+                        profiler.after_step()
+                    so_far.seconds = time.perf_counter() - start
+                    keeper.after_step()
+                    stop.check()
+
+                with state.final_weights():
+                    val = evaluate(
+                        model, stop.between(splits.val.epoch(0)), heads=config.aux, smaller=smaller
+                    )
+                if not math.isfinite(val["main"].loss):
+                    where = "after the last step of the epoch"
+                    what = f"the validation loss became {val['main'].loss}"
+                    raise _diverged(what, where, state, keeper)
+                if isinstance(state.schedule, optim.Plateau):
+                    state.schedule.observe(val["main"].loss)
+                state.epoch, state.so_far = epoch + 1, EpochSoFar()
+                findings = watch.after_epoch(figures, val)
+
+                row = {
+                    "epoch": state.epoch,
+                    "step": state.step,
+                    "lr": config.lr * state.optimizer.lr_factor,
+                    **_figures_of_heads("train", figures),
+                    **_figures_of_heads("val", val),
+                    "val_top5": val["main"].top5,
+                    "seconds": round(time.perf_counter() - start, 3),
+                    "images_per_second": round(figures["main"].images / so_far.seconds, 1),
+                }
+                rows.append(row)
+                run.append_metrics(row)
+                keeper.save()
+                rates = _rates_so_far(state, steps_per_epoch, total_steps)
+                _draw(run, rows, config, num_classes, rates)
                 if gradients:
-                    gradients.before_step(take_step, images, labels, epoch, step_of_epoch)
-                taken = _take(take_step, images, labels, epoch, step_of_epoch)
-                if not taken.moved:
-                    take_step.seed_dropouts(epoch, step_of_epoch)
-                    where = find_first_nonfinite(model, images, labels, config.aux_weight)
-                    raise _diverged(taken.fault, where, state, run, watch)
-                add_counts(figures, len(labels), taken.counts)
-                state.step += 1
-                progress.after_step(epoch, len(labels), figures)
-                for finding in watch.after_step():
+                    gradients.draw(describe(config))
+                progress.after_epoch(row)
+                for finding in findings:
                     progress.say(str(finding))
-                if profiler:
-                    profiler.after_step()
-            trained = time.perf_counter()
+            if seen := watch.so_far():
+                progress.say(f"what the watch saw: {seen}")
 
             with state.final_weights():
-                val = evaluate(model, splits.val.epoch(0), heads=config.aux, smaller=smaller)
-            if not math.isfinite(val["main"].loss):
-                where = "after the last step of the epoch"
-                what = f"the validation loss became {val['main'].loss}"
-                raise _diverged(what, where, state, run, watch)
-            if isinstance(state.schedule, optim.Plateau):
-                state.schedule.observe(val["main"].loss)
-            state.epoch = epoch + 1
-            findings = watch.after_epoch(figures, val)
-
-            row = {
-                "epoch": state.epoch,
-                "step": state.step,
-                "lr": config.lr * state.optimizer.lr_factor,
-                **_figures_of_heads("train", figures),
-                **_figures_of_heads("val", val),
-                "val_top5": val["main"].top5,
-                "seconds": round(time.perf_counter() - start, 3),
-                "images_per_second": round(figures["main"].images / (trained - start), 1),
-            }
-            rows.append(row)
-            run.append_metrics(row)
-            run.save_checkpoint(state.checkpoint(splits.facts))
-            rates = _rates_so_far(state, steps_per_epoch, total_steps)
-            draw_curves(rows, run.path / CURVES, describe(config), num_classes, rates)
-            if gradients:
-                gradients.draw(describe(config))
-            progress.after_epoch(row)
-            for finding in findings:
-                progress.say(str(finding))
-        if seen := watch.so_far():
-            progress.say(f"what the watch saw: {seen}")
-
-    with state.final_weights():
-        test = evaluate(model, splits.test.epoch(0), heads=False, smaller=smaller)
+                test = evaluate(model, stop.between(splits.test.epoch(0)), heads=False, smaller=smaller)
+        except TrainingStopped as request:
+            raise keeper.stopped(request) from None
     result = {
         "test_accuracy": test["main"].accuracy,
         "test_top5": test["main"].top5,
@@ -162,8 +203,26 @@ def train(
         "parameters": model.num_parameters(),
         "seed": config.seed,
     }
-    run.write_result(result)
+    keeper.finish(result)
     return result
+
+
+def _restore(state: TrainingState, checkpoint: Checkpoint, run: RunFolder) -> None:
+    try:
+        state.restore(checkpoint)
+    except MinicnnError as error:
+        raise CheckpointError(f"{run.checkpoint_path}: {error}") from None
+
+
+def _draw(
+    run: RunFolder,
+    rows: list[dict[str, Any]],
+    config: Config,
+    num_classes: int,
+    rates: tuple[np.ndarray, np.ndarray] | None,
+) -> None:
+    path = run.path / CURVES
+    run.attempt(CURVES, lambda: draw_curves(rows, path, describe(config), num_classes, rates))
 
 
 def describe(config: Config) -> str:
@@ -199,15 +258,13 @@ def _take(
     raise DeviceMemoryError(f"{problem}, in a step of {len(images)} images; {advice}")
 
 
-def _diverged(
-    what: str, where: str, state: TrainingState, run: RunFolder, watch: TrainingWatch
-) -> NonFiniteLossError:
+def _diverged(what: str, where: str, state: TrainingState, keeper: Keeper) -> NonFiniteLossError:
     rate = state.config.lr * state.optimizer.lr_factor
-    seen = watch.so_far()
-    watch.after_divergence(where, rate)
+    seen = keeper.watch.so_far()
+    keeper.watch.after_divergence(where, rate)
     kept = (
-        f"the last good checkpoint is {run.checkpoint_path} (epoch {state.epoch})"
-        if state.epoch
+        f"the last good checkpoint is {keeper.run.checkpoint_path} ({keeper.kept})"
+        if keeper.kept
         else "no epoch was completed, so there is no checkpoint"
     )
     return NonFiniteLossError(

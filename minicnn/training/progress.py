@@ -19,14 +19,14 @@ class Progress:
         Length of the run.
     images_per_epoch : int
         Training images in an epoch.
-    epochs_done : int, default=0
-        Epochs of an earlier session.
+    epochs_done : float, default=0
+        Epochs of an earlier session, and the part of one.
     stream : text file, default=None
         Where to; None means standard output. The bar appears only if it is a terminal.
     """
 
     def __init__(
-        self, epochs: int, images_per_epoch: int, epochs_done: int = 0, stream: TextIO | None = None
+        self, epochs: int, images_per_epoch: int, epochs_done: float = 0, stream: TextIO | None = None
     ) -> None:
         self.stream = stream or sys.stdout
         self.epochs = epochs
@@ -36,7 +36,7 @@ class Progress:
 
             self._bar = tqdm(
                 total=epochs * images_per_epoch,
-                initial=epochs_done * images_per_epoch,
+                initial=round(epochs_done * images_per_epoch),
                 unit=" images",
                 file=self.stream,
                 # Measured here, because tqdm shows nothing on a terminal that does not tell its height.

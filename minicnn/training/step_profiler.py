@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from minicnn.profiling import Record, profile
+from minicnn.training.durable import write_durably
 from minicnn.training.run_folder import PROFILE_TABLES, PROFILE_TRACE, RunFolder
 
 WARM_UP = 2  # the first steps start threads and make work arrays
@@ -64,8 +65,9 @@ class StepProfiler:
         by_module = record.table(by="layer", depth=1, steps=steps)
         by_layer = record.table(by="layer", steps=steps)
         tables, trace = self.run.path / PROFILE_TABLES, self.run.path / PROFILE_TRACE
-        tables.write_text("\n\n".join([by_op, by_module, by_layer]) + "\n", encoding="utf-8")
-        record.save_trace(trace)
+        text = "\n\n".join([by_op, by_module, by_layer]) + "\n"
+        self.run.attempt(PROFILE_TABLES, lambda: write_durably(tables, text.encode()))
+        self.run.attempt(PROFILE_TRACE, lambda: write_durably(trace, record.trace_text().encode()))
         which = f"step {self.last}" if steps == 1 else f"steps {self.first + 1} to {self.last}"
         self.say(
             f"profile of {which}:\n{by_op}\n"

@@ -93,7 +93,7 @@ def test_a_run_writes_what_it_should(network, config, splits, start, capsys, wit
     assert len(capsys.readouterr().out.splitlines()) >= 3, "one line an epoch"
     assert {path.name for path in run.path.iterdir()} == {
         "config.json", "metrics.jsonl", "checkpoint.safetensors", "checkpoint.previous.safetensors",
-        "curves.png", "result.json",
+        "curves.png", "result.json", "run.lock",
     }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from minicnn.errors import CheckpointError, UsageError
-from minicnn.training import RunFolder, claim_free_folder, find_checkpoint
+from minicnn.training import Checkpoint, RunFolder, claim_free_folder, find_checkpoint
 
 
 @pytest.fixture
@@ -47,17 +47,28 @@ def test_damaged_config(run, text):
         run.read_config()
 
 
-def test_metrics(run):
+def test_metrics(run, config, images):
     assert run.read_metrics() == []
     for epoch in (1, 2, 3):
         run.append_metrics({"epoch": epoch})
     with open(run.path / "metrics.jsonl", "a") as file:
         file.write('{"epoch": 4')
     assert run.read_metrics() == [{"epoch": 1}, {"epoch": 2}, {"epoch": 3}]
-    assert run.keep_metrics(2) == run.read_metrics() == [{"epoch": 1}, {"epoch": 2}]
-    (run.path / "metrics.jsonl").write_text("{}\n[\n")
+    checkpoint = Checkpoint(config, images.facts, 2, 6, {})  # as of an earlier version, without lines
+    assert run.keep_metrics(checkpoint) == run.read_metrics() == [{"epoch": 1}, {"epoch": 2}]
+    (run.path / "metrics.jsonl").write_text('{"epoch": 1}\n[\n')
     with pytest.raises(CheckpointError, match="line 2 is not JSON"):
         run.read_metrics()
+    checkpoint.metrics = [{"epoch": 1, "val_loss": 0.1 + 0.2}, {"epoch": 2}]
+    assert run.keep_metrics(checkpoint) == run.read_metrics() == checkpoint.metrics
+    assert run.keep_metrics(None) == run.read_metrics() == []
+
+
+def test_what_a_power_cut_leaves_of_the_last_lines_is_left_out(run):
+    run.append_metrics({"epoch": 1})
+    with open(run.path / "metrics.jsonl", "ab") as file:
+        file.write(bytes(30) + b"1}\n")
+    assert run.read_metrics() == [{"epoch": 1}]
 
 
 def test_result(run):

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from minicnn.cli.checks import check_output_file
-from minicnn.training.run_folder import write_whole
+from minicnn.training.durable import write_durably
 
 
 class Findings(Protocol):
@@ -59,7 +59,7 @@ class Output:
     def keep(self, found: Findings) -> None:
         """Write what is known so far."""
         self._found = found
-        write_whole(self.numbers, json.dumps(found.to_json(), indent=1) + "\n")
+        write_durably(self.numbers, (json.dumps(found.to_json(), indent=1) + "\n").encode())
         found.draw(self.picture)
 
     def __enter__(self) -> Output:

@@ -29,19 +29,26 @@ class PlateauWatch:
         K.
     steps_per_epoch : int
         The last `WINDOW` steps of an epoch are judged, or all of a shorter one.
+
+    Attributes
+    ----------
+    before : dict of Figures
+        Of each head, the totals of an epoch before the steps that are judged.
+    stuck : set of str
+        The heads that are, as far as it was said.
     """
 
     def __init__(self, num_classes: int, steps_per_epoch: int) -> None:
         self.num_classes = num_classes
         self.steps_per_epoch = steps_per_epoch
         self.judged_from = max(0, steps_per_epoch - WINDOW)
-        self._before: dict[str, Figures] = {}
-        self.stuck: set[str] = set()  # the heads that are, as far as it was said
+        self.before: dict[str, Figures] = {}
+        self.stuck: set[str] = set()
 
     def before_step(self, step_of_epoch: int, figures: Mapping[str, Figures]) -> None:
         """Take note of an epoch's running totals before one of its steps."""
         if step_of_epoch == self.judged_from:
-            self._before = {head: copy.copy(totals) for head, totals in figures.items()}
+            self.before = {head: copy.copy(totals) for head, totals in figures.items()}
 
     def after_epoch(
         self, training: Mapping[str, Figures], validation: Mapping[str, Figures]
@@ -50,7 +57,7 @@ class PlateauWatch:
 
         Validation comes last, so it shows what was learned in the very last steps.
         """
-        judged = {head: totals - self._before.get(head, Figures()) for head, totals in training.items()}
+        judged = {head: totals - self.before.get(head, Figures()) for head, totals in training.items()}
         free = {head for head in judged if validation[head].loss < LEFT * math.log(self.num_classes)}
         stuck = {head for head in judged if is_stuck(judged[head], self.num_classes)} - free
         freed = self.stuck & free

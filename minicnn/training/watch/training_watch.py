@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from minicnn.data import Loader
 from minicnn.errors import DeviceMemoryError
 from minicnn.nn import Module
 from minicnn.training.metrics import Figures
-from minicnn.training.records import append_record, keep_records
+from minicnn.training.records import keep_records
 from minicnn.training.run_folder import RunFolder
 from minicnn.training.splits import Splits
 from minicnn.training.state import TrainingState
@@ -75,7 +77,7 @@ class TrainingWatch:
         self.model = model
         self.state = state
         steps = len(splits.train)
-        self.path = run.path / FINDINGS
+        self.run = run
         self.plateau = PlateauWatch(len(splits.facts.class_names), steps)
         self.news = News()
         self.out_of_memory = False
@@ -84,7 +86,7 @@ class TrainingWatch:
         self._looked_at_step = -1
         self._past: list[tuple[int, str, bool, str]] = []  # step, kind, over, place
         known = {**self.news.known, "plateau": self.plateau.stuck}
-        for record in keep_records(self.path, lambda of_record: of_record <= state.step):
+        for record in keep_records(run.path / FINDINGS, lambda of_record: of_record <= state.step):
             places = known.get(record["kind"], set())
             if record["over"]:
                 places.difference_update(record["where"])
@@ -116,6 +118,16 @@ class TrainingWatch:
         self._keep(
             [Finding("not finite", {where: rate}, f"the loss is not finite: {where}.", "a lower --lr.")]
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        """What has to be remembered in the middle of an epoch, besides the findings; JSON can hold it."""
+        before = {head: asdict(totals) for head, totals in self.plateau.before.items()}
+        return {"before": before, "looked_at_step": self._looked_at_step}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.plateau.before = {head: Figures(**totals) for head, totals in state["before"].items()}
+        self._looked_at_step = state["looked_at_step"]
 
     def so_far(self) -> str | None:
         """Say in a few words what was seen in the run, and since when; None if it was nothing.
@@ -156,7 +168,7 @@ class TrainingWatch:
     def _keep(self, findings: list[Finding]) -> list[Finding]:
         for finding in findings:
             step, epoch = self.state.step, -(-self.state.step // self.plateau.steps_per_epoch)
-            append_record(self.path, finding.to_json(step, epoch))
+            self.run.append(FINDINGS, finding.to_json(step, epoch))
             self._remember(step, finding.kind, finding.over, finding.where)
         return findings
 
