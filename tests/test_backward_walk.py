@@ -10,7 +10,7 @@ import pytest
 
 from minicnn import Function, ShapeError, Tensor, buffers, no_grad
 from minicnn import functional as F
-from minicnn.tensor import observe
+from minicnn.tensor import inside_module, observe
 
 
 @pytest.fixture(autouse=True, params=["new memory", "used again"])
@@ -307,6 +307,32 @@ def test_wrong_gradient_of_an_op_is_named(wrong, got):
     assert (
         str(error.value) == f"backward of <wrong>: the gradient of input 0 must be (2,) float64, it is {got}"
     )
+
+
+@pytest.mark.parametrize(
+    ("failing", "named"), [("forward", "large in part"), ("backward", "the gradient of large in part")]
+)
+def test_what_ran_out_of_memory_is_named(failing, named, monkeypatch):
+    class Large(Function):
+        name = "large"
+
+        def forward(self, x):
+            if failing == "forward":
+                raise MemoryError
+            return x * 1
+
+        def backward(self, gy):
+            raise MemoryError
+
+    monkeypatch.setattr("minicnn.tensor.explained", lambda error, what: RuntimeError(what))
+
+    def step():
+        with inside_module("part"):
+            y = Large().apply(leaf(1, 2))
+        y.backward([1, 1])
+
+    with pytest.raises(RuntimeError, match=f"^{named}$"):
+        step()
 
 
 def test_an_op_without_forward_or_backward_is_named():

@@ -1,12 +1,14 @@
 """The first wrong op is found inside a whole network, and no right one is ever blamed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from minicnn import Function, Tensor, gradcheck, nn, tensor
 from minicnn import functional as F
 from minicnn.gradient_check.differences import Settings
-from minicnn.gradient_check.findings import Failure, WrongOp
+from minicnn.gradient_check.findings import Failure, Kink, WrongOp
 from minicnn.gradient_check.recording import Choice, first_difference, run
 from minicnn.gradient_check.report import GradcheckReport, InputReport
 from minicnn.gradient_check.single_op import SingleOp
@@ -335,3 +337,9 @@ def test_where_two_runs_part_is_named_with_its_module():
         == first_difference([relu], [relu, pool])
         == ("max_pool2d", "pool", ())
     )
+
+
+def test_a_kink_is_named_with_the_op_and_its_module():
+    kink = Kink(0, "x", (2, 1), "relu", "block.1", (3,))
+    assert str(kink) == "x[2, 1]: relu in block.1 at element [3]"
+    assert str(replace(kink, element=())) == "x[2, 1]: relu in block.1"
