@@ -174,4 +174,6 @@ def test_errors(capsys, tmp_path):
     assert "got the folder taken.json" in fails(capsys, "scale", "--png", "taken.png")
     assert "unrecognized arguments: --data" in fails(capsys, "scale", "--data", "cifar10")
     assert "invalid choice: 'relu'" in fails(capsys, "injection", "--activation", "relu")
-    assert "batch" in fails(capsys, "heads", *QUICK[:4], "--limit", "20")
+    message = "--limit: expected enough for a batch of 32 training images, got 20, of which"
+    for name in ("heads", "scale"):
+        assert message in fails(capsys, name, *QUICK[:4], "--limit", "20")

@@ -178,6 +178,8 @@ def test_news_is_said_once_and_taken_back_once():
     assert [len(of_look) for of_look in said] == [0, 1, 0, 1, 0, 1, 0]
     assert "conv1 (90%)" in said[1][0]
     assert "conv2 (85%)" in said[3][0]
+    assert "What usually helps" in said[1][0]
+    assert "What usually helps" not in said[3][0], "once is enough"
     assert "conv1" not in said[3][0]
     assert said[5] == ["dead ReLUs: this is over."]
 

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from minicnn.cli.experiment.output import Output
-from minicnn.cli.experiment.short_training import ShortTrainings, starting_network
+from minicnn.cli.experiment.short_training import ShortTrainings, check_batch, starting_network
 from minicnn.cli.measured_batch import choose_batch, seed_dropouts
 from minicnn.cli.networks import INPUT_SIZE
 from minicnn.cli.train import resolve_config
@@ -46,6 +46,7 @@ def injection_command(options: argparse.Namespace) -> int:
     with output, ShortTrainings(4 * len(seeds)) as trainings:
         for seed in seeds:
             images = load_images(_config(options, "relu", True, seed), size)
+            check_batch(images, config)
             for activation in ("relu", saturating):
                 for aux in (True, False):
                     config = _config(options, activation, aux, seed)

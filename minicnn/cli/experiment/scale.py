@@ -9,7 +9,7 @@ import numpy as np
 
 from minicnn import data
 from minicnn.cli.experiment.output import Output
-from minicnn.cli.experiment.short_training import ShortTrainings, starting_network
+from minicnn.cli.experiment.short_training import ShortTrainings, check_batch, starting_network
 from minicnn.cli.networks import INPUT_SIZE
 from minicnn.cli.train import resolve_config
 from minicnn.nn import Module
@@ -39,6 +39,7 @@ def scale_command(options: argparse.Namespace) -> int:
         for seed in seeds:
             config = _config(options, seed)
             images = load_images(config, INPUT_SIZE[config.model])
+            check_batch(images, config)
             splits = make_splits(images, config, INPUT_SIZE[config.model])
             output.title = (
                 f"googlenet-cifar of width {config.width:g}, trained on {images.facts.train_images:,} "

@@ -7,8 +7,9 @@ from dataclasses import replace
 from types import TracebackType
 
 from minicnn.cli.networks import build_network
+from minicnn.errors import UsageError
 from minicnn.nn import Module
-from minicnn.training import Config, NonFiniteLossError, Splits
+from minicnn.training import Config, Images, NonFiniteLossError, Splits
 from minicnn.training.nonfinite import quiet_overflow
 from minicnn.training.state import TrainingState
 from minicnn.training.step import TrainingStep
@@ -24,6 +25,15 @@ def starting_network(config: Config, num_classes: int) -> Module:
         with_heads = build_network(replace(config, aux=True), num_classes)
         network.load_state_dict(with_heads.state_dict(), strict=False)
     return network
+
+
+def check_batch(images: Images, config: Config) -> None:
+    """Raise UsageError if the training images do not fill a batch: its size is no flag of an experiment."""
+    if config.batch_size > images.facts.train_images:
+        raise UsageError(
+            f"--limit: expected enough for a batch of {config.batch_size} training images, "
+            f"got {config.limit}, of which {images.facts.train_images} are left to train on"
+        )
 
 
 class ShortTrainings:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping
 
 from minicnn.cli.experiment.output import Findings, Output
-from minicnn.cli.experiment.short_training import ShortTrainings
+from minicnn.cli.experiment.short_training import ShortTrainings, check_batch
 from minicnn.cli.networks import INPUT_SIZE
 from minicnn.cli.train import resolve_config
 from minicnn.nn import Module
@@ -50,6 +50,7 @@ def compare_ways(
         for seed in seeds:
             config = _config(options, seed)
             images = load_images(config, INPUT_SIZE[config.model])
+            check_batch(images, config)
             output.title = (
                 f"googlenet-cifar of width {config.width:g}, trained on {images.facts.train_images:,} "
                 f"images of {config.data} for {config.epochs} epochs"

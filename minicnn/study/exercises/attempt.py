@@ -42,7 +42,7 @@ def load_names(path: Path) -> dict[str, Any]:
     except SyntaxError as error:
         line = f" in: {error.text.strip()}" if error.text else ""
         raise UsageError(f"{path}:{error.lineno}: this is no Python: {error.msg}{line}") from None
-    except Exception as error:  # noqa: BLE001  a file that somebody else writes may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001  what somebody else writes may raise anything
         raise UsageError(f"{describe(error, path)}, while the file was being read") from None
     return names
 
@@ -136,7 +136,7 @@ class Attempt(Function):
             return self.learners_backward(gy, *values)
         except NotImplementedError as error:
             raise NotWritten(describe(error, self.path)) from None
-        except Exception as error:  # noqa: BLE001  a learner's function may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a learner's function may raise anything
             given = zip(("gy", *self.exercise.arguments), (gy, *values), strict=True)
             shapes = ", ".join(f"{name} {_size(value)}" for name, value in given if _size(value))
             line = re.sub(r", with gufunc signature \S+", "", describe(error, self.path))
@@ -154,9 +154,10 @@ class Attempt(Function):
                 f"backward has to return {', '.join(names)} as a tuple, it returns {_kind(returned)}"
             )
         elif len(returned) != len(names):
+            count = f"{len(names)} gradient{'s' if len(names) > 1 else ''}"
             raise AttemptError(
-                f"backward has to return {len(names)} gradients, {', '.join(names)}; "
-                f"it returns {len(returned)}"
+                f"backward has to return {count}, {', '.join(names)}; "
+                f"it returns a {type(returned).__name__} of {len(returned)}"
             )
         else:
             gradients = dict(zip(names, returned, strict=True))
@@ -183,8 +184,9 @@ def _kind(value: Any) -> str:
     """Say what was returned: nothing, an array of some shape, or something else."""
     if value is None:
         return "nothing: is there a return?"
-    shape = getattr(value, "shape", None)
-    return type(value).__name__ + ("" if shape is None else f" of shape {shape}")
+    if isinstance(value, np.ndarray):
+        return f"an array of dtype {value.dtype} and shape {value.shape}"
+    return f"a {type(value).__name__}"
 
 
 def _as_gradient(name: str, value: Any) -> np.ndarray:

@@ -6,7 +6,7 @@ distribution they come from lies, with a confidence of 95% and if that is a norm
     m ± t s / √n                t: 97.5% quantile of Student's distribution with n - 1 degrees of freedom
 
 (Student 1908). For two ways to train, the numbers are differences within a seed: the networks began with the
-same weights and saw the same images in the same order, and what a seed does to both cancels.
+same weights and saw the same images in the same order, and what a seed does to both alike cancels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# For 1, 2, 3, ... degrees of freedom; any table of Student's distribution has them.
+# For 1, 2, 3, ... degrees of freedom; any table of Student's distribution has them. Beyond, the last one is
+# taken, which makes intervals a little too wide.
 T_QUANTILES = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
     2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,

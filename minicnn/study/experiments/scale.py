@@ -5,7 +5,7 @@ by large ones. On the embedded data set the size of every object is known, so it
 and each branch, `study.branch_scores` says how far the score of the right class moves if the branch falls
 silent, exactly and to first order. From its magnitude |c_b| come
 
-    share of a branch        |c_b| / Σ_b |c_b|                  summed over images of about the same size
+    share of a branch        Σ_i |c_ib| / Σ_i Σ_b |c_ib|        i: the images of about the same size
     filter size of an image  Σ_b |c_b| k_b / Σ_b |c_b|          k = 1, 3, 5 and 3 pixels (1x1, 3x3, 5x5, pool)
 
 and the slope of the filter size over log2 of the object's size: how many pixels larger a filter an object
@@ -165,9 +165,7 @@ class ScaleExperiment:
             most = max(slope.interval[1] for slope in slopes.values())
             if most > self.full_slope / 4:
                 return f"{size}; chance alone would give as much, so nothing can be said"
-            return (
-                f"{size}, and with this confidence none is above {most:.2f}, which contradicts the lectures"
-            )
+            return f"{size}, and no single interval reaches above {most:.2f}, which contradicts the lectures"
         if up > len(signs) / 2 and down == 0:
             return f"{size}; this agrees with the lectures"
         if down > len(signs) / 2 and up == 0:

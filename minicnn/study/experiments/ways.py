@@ -91,10 +91,10 @@ class WaysExperiment(Generic[Run]):
 
     def verdict(self) -> list[str]:
         """Say in words what was found, and whether what the lectures say holds here."""
-        head = (
-            "Differences within a seed, in percentage points, with the interval in which their mean lies "
-            "(confidence 95%):"
-        )
+        head = "Differences within a seed, in percentage points"
+        if len(self.seeds) > 1:
+            head += ", with the interval in which their mean lies (confidence 95%)"
+        head += ":"
         return [_filled(line) for line in [head, *(f"- {finding}." for finding in self.findings())]]
 
     def __str__(self) -> str:

@@ -35,10 +35,13 @@ class News:
     ----------
     known : dict of str to set of str
         For each kind of failure the places that were named and are not over.
+    advised : set of str
+        The kinds for which it has been said what helps: once is enough.
     """
 
     def __init__(self) -> None:
         self.known: dict[str, set[str]] = {failure.kind: set() for failure in FAILURES}
+        self.advised: set[str] = set()
 
     def of(self, found: Examination) -> list[Finding]:
         """Return the findings that are news."""
@@ -47,7 +50,9 @@ class News:
             known = self.known[failure.kind]
             affected = failure.affected(failure.measure(found), known)
             if new := {place: number for place, number in affected.items() if place not in known}:
-                news.append(Finding(failure.kind, new, failure.describe(new, found), failure.advice))
+                advice = "" if failure.kind in self.advised else failure.advice
+                news.append(Finding(failure.kind, new, failure.describe(new, found), advice))
+                self.advised.add(failure.kind)
                 known.update(new)
             elif known and not affected:
                 numbers = failure.measure(found)
@@ -92,6 +97,7 @@ class TrainingWatch:
                 places.difference_update(record["where"])
             else:
                 places.update(record["where"])
+                self.news.advised.add(record["kind"])
             self._remember(record["step"], record["kind"], record["over"], record["where"])
 
     def before_step(self, step_of_epoch: int, figures: Mapping[str, Figures]) -> None:
