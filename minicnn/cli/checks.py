@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from minicnn.cli.values import model_name
@@ -45,3 +46,5 @@ def check_output_file(flag: str, path: str | Path, suffix: str | None = None) ->
         raise UsageError(f"{flag}: expected a name that ends in {suffix}, got {file}")
     if not file.absolute().parent.is_dir():
         raise UsageError(f"{flag}: there is no folder {file.absolute().parent}")
+    if not os.access(file if file.exists() else file.absolute().parent, os.W_OK):
+        raise UsageError(f"{flag}: {file} cannot be written: permission denied")

@@ -12,6 +12,7 @@ from minicnn.cli.experiment import heads as heads_cli
 from minicnn.cli.experiment import pooling as pooling_cli
 from minicnn.cli.experiment import scale as scale_cli
 from minicnn.cli.experiment import short_training
+from minicnn.cli.experiment.repetition import Defaults
 from minicnn.cli.train import resolve_config
 from minicnn.parallel import get_num_threads, set_num_threads
 from minicnn.training.state import TrainingState
@@ -153,8 +154,8 @@ def test_stopped_after_a_seed(capsys, tmp_path, monkeypatch):
 
 
 def test_a_training_that_diverges(capsys, monkeypatch):
-    config = scale_cli._config
-    monkeypatch.setattr(scale_cli, "_config", lambda options, seed: _hot(config(options, seed)))
+    config = Defaults.config
+    monkeypatch.setattr(Defaults, "config", lambda *arguments: _hot(config(*arguments)))
     message = fails(capsys, "scale", *QUICK)
     assert message.startswith("minicnn: error: seed 0: the loss became ")
     assert "this training has diverged, and nothing can be said" in message

@@ -177,7 +177,7 @@ def test_a_run_with_the_name_of_a_model(run, capsys, tmp_path, monkeypatch):
 
 def test_the_experiment(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(injection_cli, "IMAGES", 48)
+    monkeypatch.setattr(injection_cli, "DEFAULTS", injection_cli.DEFAULTS._replace(images=48))
     text = printed(
         capsys, "--experiment", "injection", "--width", "0.02", "--epochs", "1", "--seeds", "2",
         "--activation", "tanh", "--png", "heads.png",

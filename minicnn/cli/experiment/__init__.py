@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from minicnn.cli.checks import check_output_file
+from minicnn.cli.experiment import injection, scale, ways
 from minicnn.cli.experiment.heads import heads_command
-from minicnn.cli.experiment.injection import injection_command
 from minicnn.cli.experiment.pooling import pooling_command
-from minicnn.cli.experiment.scale import scale_command
+from minicnn.cli.experiment.repetition import Defaults
 from minicnn.cli.values import positive_number, positive_whole_number, whole_number
 from minicnn.parallel import set_num_threads
 from minicnn.training.config import DATA
@@ -53,61 +52,55 @@ def add_experiment_flags(parser: argparse.ArgumentParser) -> None:
         summary: str,
         description: str,
         command: Callable[[argparse.Namespace], int],
-        defaults: dict[str, str],
+        defaults: Defaults,
     ) -> argparse.ArgumentParser:
         experiment = experiments.add_parser(
             name, help=summary, description=description, allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
-        _add_common_flags(experiment, name, **defaults)
-        experiment.set_defaults(command=lambda options: _run(command, options))
+        _add_common_flags(experiment, name, defaults)
+        experiment.set_defaults(command=lambda options: _run(command, options), data=None, data_dir=None)
         return experiment
 
     heads = add(
-        "heads", "do auxiliary heads help a network to learn?", HEADS, heads_command,
-        {"seeds": "5", "epochs": "4", "limit": "5,000"},
+        "heads", "do auxiliary heads help a network to learn?", HEADS, heads_command, ways.DEFAULTS
     )  # fmt: skip
-    _add_data_flags(heads)
     pooling = add(
-        "pooling", "is a classifier on averages more accurate?", POOLING, pooling_command,
-        {"seeds": "5", "epochs": "4", "limit": "5,000"},
+        "pooling", "is a classifier on averages more accurate?", POOLING, pooling_command, ways.DEFAULTS
     )  # fmt: skip
-    _add_data_flags(pooling)
-    add(
-        "scale", "do larger objects use larger filters?", SCALE, scale_command,
-        {"seeds": "5", "epochs": "4", "limit": "8,000"},
+    add("scale", "do larger objects use larger filters?", SCALE, scale.scale_command, scale.DEFAULTS)
+    vanishing = add(
+        "injection", "do the heads bring gradient to where it has vanished?", INJECTION,
+        injection.injection_command, injection.DEFAULTS,
     )  # fmt: skip
-    injection = add(
-        "injection", "do the heads bring gradient to where it has vanished?", INJECTION, injection_command,
-        {"seeds": "2", "epochs": "4", "limit": "2,000"},
-    )  # fmt: skip
-    _add_data_flags(injection)
-    injection.add_argument(
+    vanishing.add_argument(
         "--activation", choices=("sigmoid", "tanh"), help="what ReLU is compared with (default: sigmoid)"
     )
+    for experiment in (heads, pooling, vanishing):
+        experiment.add_argument("--data", choices=DATA, help="data set (default: shapes)")
+        experiment.add_argument("--data-dir", metavar="DIR", help="folder of the data")
 
 
-def _add_common_flags(
-    parser: argparse.ArgumentParser, name: str, seeds: str, epochs: str, limit: str
-) -> None:
+def _add_common_flags(parser: argparse.ArgumentParser, name: str, defaults: Defaults) -> None:
     parser.add_argument(
         "--seeds", metavar="N", type=positive_whole_number,
-        help=f"how often everything is repeated (default: {seeds})",
+        help=f"how often everything is repeated (default: {defaults.seeds})",
     )  # fmt: skip
     parser.add_argument(
         "--seed", metavar="N", type=whole_number, default=0, help="the first of the seeds (default: 0)"
     )
     parser.add_argument(
         "--epochs", metavar="N", type=positive_whole_number,
-        help=f"how long each network is trained (default: {epochs})",
+        help=f"how long each network is trained (default: {defaults.epochs})",
     )  # fmt: skip
     parser.add_argument(
         "--limit", metavar="N", type=positive_whole_number,
-        help=f"use the first N training images (default: {limit})",
+        help="use the first N training images, of which some are held back for validation "
+        f"(default: {defaults.images:,})",
     )  # fmt: skip
     parser.add_argument(
         "--width", metavar="W", type=positive_number,
-        help="scale of googlenet-cifar's channel counts (default: 0.125)",
+        help=f"scale of googlenet-cifar's channel counts (default: {defaults.width})",
     )  # fmt: skip
     parser.add_argument(
         "--threads", metavar="N", type=positive_whole_number,
@@ -122,14 +115,7 @@ def _add_common_flags(
     )
 
 
-def _add_data_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", choices=DATA, help="data set (default: shapes)")
-    parser.add_argument("--data-dir", metavar="DIR", help="folder of the data")
-
-
 def _run(command: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
     if options.threads is not None:
         set_num_threads(options.threads)
-    if options.png is not None:
-        check_output_file("--png", options.png, ".png")
     return command(options)

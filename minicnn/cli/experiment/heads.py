@@ -22,14 +22,7 @@ def heads_command(options: argparse.Namespace) -> int:
     """Train, measure, print, draw; returns the exit status."""
     from minicnn.study.experiments.heads import HeadsExperiment
 
-    runs: list[HeadsRun] = []
-
-    def train_all(config: Config, images: Images, trainings: ShortTrainings) -> None:
-        runs.extend([_train(way, config, images, trainings) for way in HeadsExperiment.ways])
-
-    return compare_ways(
-        options, "heads", len(HeadsExperiment.ways), train_all, lambda: HeadsExperiment(tuple(runs))
-    )
+    return compare_ways(options, "heads", HeadsExperiment, _train)
 
 
 def _train(way: str, config: Config, images: Images, trainings: ShortTrainings) -> HeadsRun:

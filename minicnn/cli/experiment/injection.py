@@ -5,25 +5,19 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from minicnn.cli.experiment.output import Output
-from minicnn.cli.experiment.short_training import ShortTrainings, check_batch, starting_network
+from minicnn.cli.experiment.repetition import Defaults, repeat
+from minicnn.cli.experiment.short_training import ShortTrainings, starting_network
 from minicnn.cli.measured_batch import choose_batch, seed_dropouts
 from minicnn.cli.networks import INPUT_SIZE
-from minicnn.cli.train import resolve_config
 from minicnn.errors import UsageError
-from minicnn.training import Config, Images, evaluate, load_images, make_splits
-from minicnn.training.config import MODELS
+from minicnn.training import Config, Images, evaluate, make_splits
 
 if TYPE_CHECKING:
     from minicnn.study import Measurement
 
 # Small enough that the eight trainings of two seeds take two to three minutes together, and long enough that
 # a network with ReLU learns.
-WIDTH = 0.125
-EPOCHS = 4
-BATCH_SIZE = 16
-IMAGES = 2000
-SEEDS = 2
+DEFAULTS = Defaults(seeds=2, images=2000, batch_size=16)
 MEASURED_IMAGES = 64
 
 
@@ -34,36 +28,27 @@ def injection_command(options: argparse.Namespace) -> int:
     saturating = options.activation or "sigmoid"
     if saturating == "relu":
         raise UsageError("--activation: an experiment compares ReLU with sigmoid or tanh, got relu")
-    output = Output(options, "injection")
     measurements: list[Measurement] = []
-    size = INPUT_SIZE[MODELS[0]]
-    seeds = range(options.seed, options.seed + (options.seeds or SEEDS))
-    config = _config(options, "relu", True, options.seed)
-    output.title = (
-        f"googlenet-cifar of width {config.width:g}, trained on {config.limit:,} images of {config.data} "
-        f"for {config.epochs} epochs; gradients on {MEASURED_IMAGES} of them"
-    )
-    with output, ShortTrainings(4 * len(seeds)) as trainings:
-        for seed in seeds:
-            images = load_images(_config(options, "relu", True, seed), size)
-            check_batch(images, config)
-            for activation in ("relu", saturating):
-                for aux in (True, False):
-                    config = _config(options, activation, aux, seed)
-                    measurements += _measure(config, images, size, trainings)
-            # By activation, then with heads before without, then by moment: as it is read.
-            measurements.sort(key=lambda m: (m.activation != "relu", not m.heads, m.trained))
-            output.keep(study.Injection(tuple(measurements)))
-    return output.status
 
+    def measure(config: Config, images: Images, trainings: ShortTrainings) -> study.Injection:
+        for activation in ("relu", saturating):
+            for aux in (True, False):
+                case = DEFAULTS.config(options, config.seed, activation=activation, aux=aux)
+                measurements.extend(_measure(case, images, INPUT_SIZE[config.model], trainings))
+        # By activation, then with heads before without, then by moment: as it is read.
+        measurements.sort(key=lambda m: (m.activation != "relu", not m.heads, m.trained))
+        return study.Injection(tuple(measurements))
 
-def _config(options: argparse.Namespace, activation: str, aux: bool, seed: int) -> Config:
-    given = {
-        "data": options.data or "shapes", "data_dir": options.data_dir, "limit": options.limit or IMAGES,
-        "seed": seed, "width": options.width or WIDTH, "epochs": options.epochs or EPOCHS,
-        "batch_size": BATCH_SIZE, "activation": activation, "aux": aux,
-    }  # fmt: skip
-    return resolve_config(given)
+    def title(config: Config, images: Images) -> str:
+        return (
+            f"{config.model} of width {config.width:g}, trained on {config.limit:,} images of {config.data} "
+            f"for {config.epochs} epochs; gradients on {MEASURED_IMAGES} of them"
+        )
+
+    def config_of(seed: int) -> Config:
+        return DEFAULTS.config(options, seed)
+
+    return repeat(options, "injection", DEFAULTS.seeds, 4, config_of, measure, title)
 
 
 def _measure(config: Config, images: Images, size: int, trainings: ShortTrainings) -> list[Measurement]:

@@ -45,16 +45,16 @@ class Output:
     """
 
     def __init__(self, options: argparse.Namespace, name: str) -> None:
-        self.picture = Path(options.png or f"{name}.png")
-        self.numbers = self.picture.with_suffix(".json")
+        self.picture = Path(f"{name}.png" if options.png is None else options.png)
         self.as_json = options.format == "json"
         self.name = name
         self.title = ""
         self.status = 0
         self._found: Findings | None = None
         self._start = time.perf_counter()
-        for file in (self.picture, self.numbers):
-            check_output_file("--png", file)
+        check_output_file("--png", self.picture, ".png")
+        self.numbers = self.picture.with_suffix(".json")
+        check_output_file("--png", self.numbers)
 
     def keep(self, found: Findings) -> None:
         """Write what is known so far."""

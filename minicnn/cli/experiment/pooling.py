@@ -21,14 +21,7 @@ def pooling_command(options: argparse.Namespace) -> int:
     """Train, measure, print, draw; returns the exit status."""
     from minicnn.study.experiments.pooling import PoolingExperiment
 
-    runs: list[PoolingRun] = []
-
-    def train_all(config: Config, images: Images, trainings: ShortTrainings) -> None:
-        runs.extend([_train(way, config, images, trainings) for way in PoolingExperiment.ways])
-
-    return compare_ways(
-        options, "pooling", len(PoolingExperiment.ways), train_all, lambda: PoolingExperiment(tuple(runs))
-    )
+    return compare_ways(options, "pooling", PoolingExperiment, _train)
 
 
 def _train(way: str, config: Config, images: Images, trainings: ShortTrainings) -> PoolingRun:

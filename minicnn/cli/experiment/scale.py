@@ -8,23 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minicnn import data
-from minicnn.cli.experiment.output import Output
-from minicnn.cli.experiment.short_training import ShortTrainings, check_batch, starting_network
+from minicnn.cli.experiment.repetition import Defaults, repeat
+from minicnn.cli.experiment.short_training import ShortTrainings, starting_network
 from minicnn.cli.networks import INPUT_SIZE
-from minicnn.cli.train import resolve_config
 from minicnn.nn import Module
-from minicnn.training import Config, DataFacts, evaluate, load_images, make_splits
+from minicnn.training import Config, DataFacts, Images, evaluate, make_splits
 from minicnn.training.splits import DATA_SEED
 
 if TYPE_CHECKING:
     from minicnn.study.experiments.scale import ScaleRun
 
-# The networks have to be good at it, or there would be nothing to see: 19 of 20 are right.
-WIDTH = 0.125
-EPOCHS = 4
-BATCH_SIZE = 32
-IMAGES = 8000
-SEEDS = 5
+# The networks have to be good at it, or there would be nothing to see: nearly all are right.
+DEFAULTS = Defaults(seeds=5, images=8000, batch_size=32)
 MEASURED_IMAGES = 1000
 
 
@@ -32,33 +27,17 @@ def scale_command(options: argparse.Namespace) -> int:
     """Train, measure, print, draw; returns the exit status."""
     from minicnn.study.experiments.scale import ScaleExperiment
 
-    output = Output(options, "scale")
-    seeds = range(options.seed, options.seed + (options.seeds or SEEDS))
     runs: list[ScaleRun] = []
-    with output, ShortTrainings(len(seeds)) as trainings:
-        for seed in seeds:
-            config = _config(options, seed)
-            images = load_images(config, INPUT_SIZE[config.model])
-            check_batch(images, config)
-            splits = make_splits(images, config, INPUT_SIZE[config.model])
-            output.title = (
-                f"googlenet-cifar of width {config.width:g}, trained on {images.facts.train_images:,} "
-                f"images of {config.data} for {config.epochs} epochs"
-            )
-            network = starting_network(config, len(images.facts.class_names))
-            at_start = _measure(network, config, images.facts, trained=False)
-            trainings.train(network, config, splits, f"seed {seed}")
-            runs += [at_start, _measure(network, config, images.facts, trained=True)]
-            output.keep(ScaleExperiment(tuple(runs)))
-    return output.status
 
+    def measure(config: Config, images: Images, trainings: ShortTrainings) -> ScaleExperiment:
+        splits = make_splits(images, config, INPUT_SIZE[config.model])
+        network = starting_network(config, len(images.facts.class_names))
+        runs.append(_measure(network, config, images.facts, trained=False))
+        trainings.train(network, config, splits, f"seed {config.seed}")
+        runs.append(_measure(network, config, images.facts, trained=True))
+        return ScaleExperiment(tuple(runs))
 
-def _config(options: argparse.Namespace, seed: int) -> Config:
-    given = {
-        "data": "shapes", "limit": options.limit or IMAGES, "seed": seed, "width": options.width or WIDTH,
-        "epochs": options.epochs or EPOCHS, "batch_size": BATCH_SIZE,
-    }  # fmt: skip
-    return resolve_config(given)
+    return repeat(options, "scale", DEFAULTS.seeds, 1, lambda seed: DEFAULTS.config(options, seed), measure)
 
 
 def _measure(network: Module, config: Config, facts: DataFacts, trained: bool) -> ScaleRun:

@@ -7,9 +7,8 @@ from dataclasses import replace
 from types import TracebackType
 
 from minicnn.cli.networks import build_network
-from minicnn.errors import UsageError
 from minicnn.nn import Module
-from minicnn.training import Config, Images, NonFiniteLossError, Splits
+from minicnn.training import Config, NonFiniteLossError, Splits
 from minicnn.training.nonfinite import quiet_overflow
 from minicnn.training.state import TrainingState
 from minicnn.training.step import TrainingStep
@@ -27,15 +26,6 @@ def starting_network(config: Config, num_classes: int) -> Module:
     return network
 
 
-def check_batch(images: Images, config: Config) -> None:
-    """Raise UsageError if the training images do not fill a batch: its size is no flag of an experiment."""
-    if config.batch_size > images.facts.train_images:
-        raise UsageError(
-            f"--limit: expected enough for a batch of {config.batch_size} training images, "
-            f"got {config.limit}, of which {images.facts.train_images} are left to train on"
-        )
-
-
 class ShortTrainings:
     """Several trainings, with one progress bar for all of them on a terminal.
 
@@ -48,7 +38,6 @@ class ShortTrainings:
     def __init__(self, total: int) -> None:
         from tqdm import tqdm
 
-        self.total = total
         shown = "{desc} {bar} {n:.1f}/{total} [{elapsed}<{remaining}]"
         self._bar = tqdm(total=total, disable=None, leave=False, bar_format=shown)
 

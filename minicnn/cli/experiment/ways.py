@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
-from minicnn.cli.experiment.output import Findings, Output
-from minicnn.cli.experiment.short_training import ShortTrainings, check_batch
+from minicnn.cli.experiment.repetition import Defaults, repeat
+from minicnn.cli.experiment.short_training import ShortTrainings
 from minicnn.cli.networks import INPUT_SIZE
-from minicnn.cli.train import resolve_config
 from minicnn.nn import Module
-from minicnn.training import Config, Figures, Images, evaluate, load_images, make_splits
+from minicnn.training import Config, Figures, Images, evaluate, make_splits
+
+if TYPE_CHECKING:
+    from minicnn.study.experiments.ways import WayRun, WaysExperiment
+
+    Run = TypeVar("Run", bound=WayRun)
 
 # A fifth is held back for validation. Half a minute a training on two cores, at the end of which nine in ten
 # are right, so that there is room for a difference in both directions.
-WIDTH = 0.125
-EPOCHS = 4
-BATCH_SIZE = 32
-IMAGES = 5000
-SEEDS = 5
+DEFAULTS = Defaults(seeds=5, images=5000, batch_size=32)
 
 Accuracies = dict[str, float]
 
@@ -26,9 +27,8 @@ Accuracies = dict[str, float]
 def compare_ways(
     options: argparse.Namespace,
     name: str,
-    ways: int,
-    train_all: Callable[[Config, Images, ShortTrainings], object],
-    findings: Callable[[], Findings],
+    experiment: type[WaysExperiment[Run]],
+    train: Callable[[str, Config, Images, ShortTrainings], Run],
 ) -> int:
     """Train in all ways for each seed, write, print; returns the exit status.
 
@@ -37,36 +37,21 @@ def compare_ways(
     options : argparse.Namespace
     name : str
         Of the experiment.
-    ways : int
-        How many there are.
-    train_all : callable
-        ``train_all(config, images, trainings)`` trains in all ways.
-    findings : callable
-        What is known so far.
+    experiment : type
+        Knows the ways, and what their runs say together.
+    train : callable
+        ``train(way, config, images, trainings)`` trains in one way.
     """
-    output = Output(options, name)
-    seeds = range(options.seed, options.seed + (options.seeds or SEEDS))
-    with output, ShortTrainings(ways * len(seeds)) as trainings:
-        for seed in seeds:
-            config = _config(options, seed)
-            images = load_images(config, INPUT_SIZE[config.model])
-            check_batch(images, config)
-            output.title = (
-                f"googlenet-cifar of width {config.width:g}, trained on {images.facts.train_images:,} "
-                f"images of {config.data} for {config.epochs} epochs"
-            )
-            train_all(config, images, trainings)
-            output.keep(findings())
-    return output.status
+    runs: list[Run] = []
 
+    def measure(config: Config, images: Images, trainings: ShortTrainings) -> WaysExperiment[Run]:
+        runs.extend([train(way, config, images, trainings) for way in experiment.ways])
+        return experiment(tuple(runs))
 
-def _config(options: argparse.Namespace, seed: int) -> Config:
-    given = {
-        "data": options.data or "shapes", "data_dir": options.data_dir, "limit": options.limit or IMAGES,
-        "val_fraction": 0.2, "seed": seed, "width": options.width or WIDTH,
-        "epochs": options.epochs or EPOCHS, "batch_size": BATCH_SIZE,
-    }  # fmt: skip
-    return resolve_config(given)
+    def config_of(seed: int) -> Config:
+        return DEFAULTS.config(options, seed, val_fraction=0.2)
+
+    return repeat(options, name, DEFAULTS.seeds, len(experiment.ways), config_of, measure)
 
 
 def train_one_way(

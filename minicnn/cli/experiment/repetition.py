@@ -1,0 +1,97 @@
+"""What every experiment does: the same for several seeds, with settings of its own that flags may change."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from minicnn.cli.experiment.output import Findings, Output
+from minicnn.cli.experiment.short_training import ShortTrainings
+from minicnn.cli.networks import INPUT_SIZE
+from minicnn.cli.train import resolve_config
+from minicnn.errors import UsageError
+from minicnn.training import Config, Images, load_images
+
+
+class Defaults(NamedTuple):
+    """What an experiment takes if its flags do not say otherwise.
+
+    Attributes
+    ----------
+    seeds : int
+        How often everything is repeated.
+    images : int
+        Training images, those held back for validation included.
+    batch_size : int
+    epochs : int
+    width : float
+    """
+
+    seeds: int
+    images: int
+    batch_size: int
+    epochs: int = 4
+    width: float = 0.125
+
+    def config(self, options: argparse.Namespace, seed: int, **settings: Any) -> Config:
+        """Return the settings of a training."""
+        given = {
+            "data": options.data or "shapes", "data_dir": options.data_dir, "seed": seed,
+            "limit": options.limit or self.images, "width": options.width or self.width,
+            "epochs": options.epochs or self.epochs, "batch_size": self.batch_size,
+        }  # fmt: skip
+        return resolve_config({**given, **settings})
+
+
+def title_of(config: Config, images: Images) -> str:
+    """Say in a line what was trained on what.
+
+    The first line of what an experiment prints.
+    """
+    return (
+        f"{config.model} of width {config.width:g}, trained on {images.facts.train_images:,} images of "
+        f"{config.data} for {config.epochs} epochs"
+    )
+
+
+def repeat(
+    options: argparse.Namespace,
+    name: str,
+    seeds: int,
+    trainings_per_seed: int,
+    config_of: Callable[[int], Config],
+    measure: Callable[[Config, Images, ShortTrainings], Findings],
+    title: Callable[[Config, Images], str] = title_of,
+) -> int:
+    """Measure for one seed after the other, write after each, print at the end; returns the exit status.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    name : str
+        Of the experiment.
+    seeds : int
+        How many, if `options` do not say it.
+    trainings_per_seed : int
+    config_of : callable
+        Takes a seed.
+    measure : callable
+        ``measure(config, images, trainings)`` returns what is known so far.
+    title : callable, default=title_of
+        Gives the first line that is printed.
+    """
+    output = Output(options, name)
+    chosen = range(options.seed, options.seed + (options.seeds or seeds))
+    with output, ShortTrainings(trainings_per_seed * len(chosen)) as trainings:
+        for seed in chosen:
+            config = config_of(seed)
+            images = load_images(config, INPUT_SIZE[config.model])
+            if config.batch_size > images.facts.train_images:  # the size of a batch is no flag here
+                raise UsageError(
+                    f"--limit: expected enough for a batch of {config.batch_size} training images, "
+                    f"got {config.limit}, of which {images.facts.train_images} are left to train on"
+                )
+            output.title = title(config, images)
+            output.keep(measure(config, images, trainings))
+    return output.status
