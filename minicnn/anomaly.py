@@ -75,9 +75,8 @@ class _Call(NamedTuple):
 class _AnomalyDetector(Observer):
     def __init__(self) -> None:
         self.calls: weakref.WeakKeyDictionary[Function, _Call | None] = weakref.WeakKeyDictionary()
-        self.leaves: dict[
-            Tensor, tuple[Function, str]
-        ] = {}  # of this walk: an op that uses them, and as what
+        # Of the walk under way: an op that uses each leaf, and as what.
+        self.leaves: dict[Tensor, tuple[Function, str]] = {}
 
     def after_forward(self, function: Function, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         call = _users_call()

@@ -19,7 +19,7 @@ import pytest
 
 from package_tree import ROOT, modules
 
-BASE = {"errors", "random", "shapes", "backend", "buffers", "parallel", "cuda"}
+BASE = {"errors", "random", "shapes", "backend", "buffers", "parallel", "cuda", "file_lock"}
 ENGINE = BASE | {"tensor", "ops", "functional", "nn"}
 
 # Everything a unit may import from other units; inside a unit everything goes, as long as it is no cycle.

@@ -19,9 +19,9 @@ examples:
   minicnn exercise check relu             grades it, with hints
   minicnn exercise check relu --more      ... longer ones
   minicnn exercise bugs                   backward passes that are wrong: find out where
-  minicnn exercise bugs start frame      writes exercises/bugs/frame.py, for you to mend
-  minicnn exercise bugs check frame      is it mended?
-  minicnn exercise bugs explain frame    what was wrong
+  minicnn exercise bugs start frame       writes exercises/bugs/frame.py, for you to mend
+  minicnn exercise bugs check frame       is it mended?
+  minicnn exercise bugs explain frame     what was wrong
 
 exit status: 0 right, 1 not right yet (or not written), 2 a file that cannot be used
 """
@@ -35,13 +35,13 @@ def add_exercise_flags(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", parser_class=type(parser))
     listing = actions.add_parser("list", help="list the exercises, and how far you are")
     listing.set_defaults(command=list_command)
-    _add_start_and_check(actions, "an exercise", start_command, check_command)
+    _add_start_and_check(actions, "an exercise", "complete", start_command, check_command)
 
     bugs = actions.add_parser("bugs", help="list ops whose backward is wrong, to be found with the checker")
     bugs.set_defaults(command=bugs_command)
     of_bugs = bugs.add_subparsers(title="actions", metavar="ACTION", parser_class=type(parser))
     of_bugs.add_parser("list", help="list them").set_defaults(command=bugs_command)
-    _add_start_and_check(of_bugs, "a wrong op", start_bug_command, check_bug_command)
+    _add_start_and_check(of_bugs, "a wrong op", "mend", start_bug_command, check_bug_command)
     explain = of_bugs.add_parser("explain", help="say what is wrong, and why it is hard to see")
     explain.add_argument("name", metavar="NAME")
     explain.set_defaults(command=explain_bug_command)
@@ -50,8 +50,10 @@ def add_exercise_flags(parser: argparse.ArgumentParser) -> None:
 Command = Callable[[argparse.Namespace], int]
 
 
-def _add_start_and_check(actions: Any, what: str, start_with: Command, check_with: Command) -> None:
-    start = actions.add_parser("start", help=f"write the file of {what}, for you to complete")
+def _add_start_and_check(
+    actions: Any, what: str, to_do: str, start_with: Command, check_with: Command
+) -> None:
+    start = actions.add_parser("start", help=f"write the file of {what}, for you to {to_do}")
     start.add_argument("name", metavar="NAME", help="see the list")
     start.add_argument("--out", metavar="FILE", type=Path, help="where (default: in the folder exercises)")
     start.add_argument("--force", action="store_true", help="replace the file if there is one: begin again")

@@ -171,34 +171,18 @@ def _text(argument: str) -> bytes:
     return argument.encode("latin-1")  # Python 2's text is bytes; pickletools decodes it like this
 
 
+_CONSTANTS = (
+    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "BINBYTES",
+    "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
+)  # fmt: skip
+
 # By the names that pickletools gives them; each takes the machine and the instruction's argument.
 _INSTRUCTIONS: dict[str, Callable[[_Machine, Any], object]] = {
     **dict.fromkeys(("PROTO", "FRAME"), lambda machine, argument: None),
     "NONE": lambda machine, _: machine.push(None),
     "NEWTRUE": lambda machine, _: machine.push(True),
     "NEWFALSE": lambda machine, _: machine.push(False),
-    **dict.fromkeys(
-        (
-            "INT",
-            "BININT",
-            "BININT1",
-            "BININT2",
-            "LONG",
-            "LONG1",
-            "LONG4",
-            "FLOAT",
-            "BINFLOAT",
-            "BINBYTES",
-            "SHORT_BINBYTES",
-            "BINBYTES8",
-            "BYTEARRAY8",
-            "UNICODE",
-            "BINUNICODE",
-            "SHORT_BINUNICODE",
-            "BINUNICODE8",
-        ),
-        lambda machine, argument: machine.push(argument),
-    ),
+    **dict.fromkeys(_CONSTANTS, lambda machine, argument: machine.push(argument)),
     **dict.fromkeys(
         ("STRING", "BINSTRING", "SHORT_BINSTRING"), lambda machine, argument: machine.push(_text(argument))
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from minicnn.data.archive import unpack_files
 from minicnn.data.cifar10 import ALL_BATCHES
 from minicnn.data.transfer import fetch_file, md5_of
 from minicnn.errors import DataError
+from minicnn.file_lock import CannotLock, acquire
 
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CIFAR10_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
@@ -94,17 +96,16 @@ def fetch_cifar10(
 @contextmanager
 def _alone_in(folder: Path, progress: bool) -> Iterator[None]:
     """Wait until no other process fetches into the folder; the system unlocks it for one that was killed."""
-    import fcntl
-
     from tqdm import tqdm
 
     with (folder / "lock").open("wb") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting = "CIFAR-10: waiting for another program that fetches it"
-            with tqdm(bar_format="{desc}", desc=waiting, disable=None if progress else True):
-                fcntl.flock(file, fcntl.LOCK_EX)
+            if not acquire(file.fileno(), wait=False):
+                waiting = "CIFAR-10: waiting for another program that fetches it"
+                with tqdm(bar_format="{desc}", desc=waiting, disable=None if progress else True):
+                    acquire(file.fileno(), wait=True)
+        except CannotLock as reason:
+            tqdm.write(f"{folder}: {reason}: do not fetch CIFAR-10 twice at once", file=sys.stderr)
         yield
 
 

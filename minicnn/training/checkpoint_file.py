@@ -56,13 +56,11 @@ def decode(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         with open(path, "rb") as file:
             header, content = _read(file)
         arrays = load(content)
-    except (SafetensorError, OSError, EOFError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"damaged, or not a safetensors file ({error})") from None
+    except CheckpointError:
+        raise
     except KeyError as error:  # how bfloat16 and floats of 8 bits fail
         raise CheckpointError(f"an array has a dtype that NumPy does not have ({error})") from None
-    except (ValueError, TypeError, OverflowError) as error:
-        if isinstance(error, CheckpointError):
-            raise
+    except (SafetensorError, OSError, EOFError, ValueError, TypeError, OverflowError) as error:
         raise CheckpointError(f"damaged, or not a safetensors file ({error})") from None
     if header.get("format") == 1 and header.get("checksum") != _checksum_of_format_1(arrays):
         raise CheckpointError("damaged: its arrays do not have the checksum they were written with")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from minicnn.errors import MinicnnError
@@ -77,14 +79,21 @@ class Keeper:
         self._last = time.monotonic()  # and if not, it is not tried after every step
         return saved
 
-    def stopped(self, request: TrainingStopped) -> TrainingStopped:
-        """Keep what there is before a run stops, and return the request with words for the user.
+    @contextmanager
+    def kept_if_stopped(self) -> Iterator[None]:
+        """Keep what there is if a run is stopped inside the block; the request then has words for the user.
 
         Raises
         ------
         NotKeptError
             If it cannot be kept.
         """
+        try:
+            yield
+        except TrainingStopped as request:
+            raise self._stopped(request) from None
+
+    def _stopped(self, request: TrainingStopped) -> TrainingStopped:
         if self._kept != self._here:
             self.save()
         self.run.write_records()
@@ -102,9 +111,8 @@ class Keeper:
         """
         if self._kept != self._here:
             self.save()
-        if (
-            self.run.write_records() and self._kept == self._here
-        ):  # with a result, a run is not resumed any more
+        everything_is_there = self.run.write_records() and self._kept == self._here
+        if everything_is_there:  # with a result, a run is not resumed any more
             self.run.write_result(result)
         self._complain(f"training has ended (test accuracy {result['test_accuracy']:.2%})")
 

@@ -29,7 +29,7 @@ from minicnn.training.splits import Splits
 from minicnn.training.state import EpochSoFar, TrainingState
 from minicnn.training.step import StepResult, TrainingStep
 from minicnn.training.step_profiler import StepProfiler
-from minicnn.training.stopping import StopRequest, TrainingStopped
+from minicnn.training.stopping import StopRequest
 from minicnn.training.watch import TrainingWatch
 
 
@@ -123,76 +123,71 @@ def _train(
         progress.say(notice)
     profiler = StepProfiler(run, state.step, steps_per_epoch, progress.say) if profile else None
 
-    with quiet_overflow(), progress, profiler or nullcontext(), closing(take_step):
-        try:
-            for epoch in range(state.epoch, config.epochs):
-                so_far = state.so_far
-                figures = so_far.figures
-                start = time.perf_counter() - so_far.seconds
-                model.train()
-                batches = splits.train.epoch(epoch, so_far.step)
-                for step_of_epoch, (images, labels) in enumerate(batches, so_far.step):
-                    watch.before_step(step_of_epoch, figures)
-                    state.optimizer.lr_factor = state.schedule(state.step, total_steps)
-                    if gradients:
-                        gradients.before_step(take_step, images, labels, epoch, step_of_epoch)
-                    taken = _take(take_step, images, labels, epoch, step_of_epoch)
-                    if not taken.moved:
-                        take_step.seed_dropouts(epoch, step_of_epoch)
-                        where = find_first_nonfinite(model, images, labels, config.aux_weight)
-                        raise _diverged(taken.fault, where, state, keeper)
-                    add_counts(figures, len(labels), taken.counts)
-                    state.step += 1
-                    so_far.step += 1
-                    progress.after_step(epoch, len(labels), figures)
-                    for finding in watch.after_step():
-                        progress.say(str(finding))
-                    if profiler:
-                        profiler.after_step()
-                    so_far.seconds = time.perf_counter() - start
-                    keeper.after_step()
-                    stop.check()
-
-                with state.final_weights():
-                    val = evaluate(
-                        model, stop.between(splits.val.epoch(0)), heads=config.aux, smaller=smaller
-                    )
-                if not math.isfinite(val["main"].loss):
-                    where = "after the last step of the epoch"
-                    what = f"the validation loss became {val['main'].loss}"
-                    raise _diverged(what, where, state, keeper)
-                if isinstance(state.schedule, optim.Plateau):
-                    state.schedule.observe(val["main"].loss)
-                state.epoch, state.so_far = epoch + 1, EpochSoFar()
-                findings = watch.after_epoch(figures, val)
-
-                row = {
-                    "epoch": state.epoch,
-                    "step": state.step,
-                    "lr": config.lr * state.optimizer.lr_factor,
-                    **_figures_of_heads("train", figures),
-                    **_figures_of_heads("val", val),
-                    "val_top5": val["main"].top5,
-                    "seconds": round(time.perf_counter() - start, 3),
-                    "images_per_second": round(figures["main"].images / so_far.seconds, 1),
-                }
-                rows.append(row)
-                run.append_metrics(row)
-                keeper.save()
-                rates = _rates_so_far(state, steps_per_epoch, total_steps)
-                _draw(run, rows, config, num_classes, rates)
+    with quiet_overflow(), progress, profiler or nullcontext(), closing(take_step), keeper.kept_if_stopped():
+        for epoch in range(state.epoch, config.epochs):
+            so_far = state.so_far
+            figures = so_far.figures
+            start = time.perf_counter() - so_far.seconds
+            model.train()
+            batches = splits.train.epoch(epoch, so_far.step)
+            for step_of_epoch, (images, labels) in enumerate(batches, so_far.step):
+                watch.before_step(step_of_epoch, figures)
+                state.optimizer.lr_factor = state.schedule(state.step, total_steps)
                 if gradients:
-                    gradients.draw(describe(config))
-                progress.after_epoch(row)
-                for finding in findings:
+                    gradients.before_step(take_step, images, labels, epoch, step_of_epoch)
+                taken = _take(take_step, images, labels, epoch, step_of_epoch)
+                if not taken.moved:
+                    take_step.seed_dropouts(epoch, step_of_epoch)
+                    where = find_first_nonfinite(model, images, labels, config.aux_weight)
+                    raise _diverged(taken.fault, where, state, keeper)
+                add_counts(figures, len(labels), taken.counts)
+                state.step += 1
+                so_far.step += 1
+                progress.after_step(epoch, len(labels), figures)
+                for finding in watch.after_step():
                     progress.say(str(finding))
-            if seen := watch.so_far():
-                progress.say(f"what the watch saw: {seen}")
+                if profiler:
+                    profiler.after_step()
+                so_far.seconds = time.perf_counter() - start
+                keeper.after_step()
+                stop.check()
 
             with state.final_weights():
-                test = evaluate(model, stop.between(splits.test.epoch(0)), heads=False, smaller=smaller)
-        except TrainingStopped as request:
-            raise keeper.stopped(request) from None
+                val = evaluate(model, stop.between(splits.val.epoch(0)), heads=config.aux, smaller=smaller)
+            if not math.isfinite(val["main"].loss):
+                where = "after the last step of the epoch"
+                what = f"the validation loss became {val['main'].loss}"
+                raise _diverged(what, where, state, keeper)
+            if isinstance(state.schedule, optim.Plateau):
+                state.schedule.observe(val["main"].loss)
+            state.epoch, state.so_far = epoch + 1, EpochSoFar()
+            findings = watch.after_epoch(figures, val)
+
+            row = {
+                "epoch": state.epoch,
+                "step": state.step,
+                "lr": config.lr * state.optimizer.lr_factor,
+                **_figures_of_heads("train", figures),
+                **_figures_of_heads("val", val),
+                "val_top5": val["main"].top5,
+                "seconds": round(time.perf_counter() - start, 3),
+                "images_per_second": round(figures["main"].images / so_far.seconds, 1),
+            }
+            rows.append(row)
+            run.append_metrics(row)
+            keeper.save()
+            rates = _rates_so_far(state, steps_per_epoch, total_steps)
+            _draw(run, rows, config, num_classes, rates)
+            if gradients:
+                gradients.draw(describe(config))
+            progress.after_epoch(row)
+            for finding in findings:
+                progress.say(str(finding))
+        if seen := watch.so_far():
+            progress.say(f"what the watch saw: {seen}")
+
+        with state.final_weights():
+            test = evaluate(model, stop.between(splits.test.epoch(0)), heads=False, smaller=smaller)
     result = {
         "test_accuracy": test["main"].accuracy,
         "test_top5": test["main"].top5,

@@ -1,21 +1,16 @@
-"""A lock on the folder of a run, so that two processes do not write one checkpoint over the other's.
-
-The kernel holds it (flock) and releases it when the process ends, however it ends: a lock that has to be
-removed by hand after a crash would be removed by hand once too often.
-"""
+"""A lock on the folder of a run, so that two processes do not write one checkpoint over the other's."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from minicnn.errors import CheckpointError
+from minicnn.file_lock import CannotLock, acquire
 
 LOCK = "run.lock"
-NOT_SUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 @contextlib.contextmanager
@@ -40,7 +35,13 @@ def lock_folder(folder: Path, say: Callable[[str], None] = print) -> Iterator[No
     except OSError as error:
         raise CheckpointError(f"{folder}: nothing can be written there: {error.strerror}") from None
     try:
-        if _acquire(descriptor, path, say):
+        try:
+            free = acquire(descriptor, wait=False)
+        except CannotLock as reason:
+            say(f"{folder}: {reason}: see to it yourself that no other process trains this run")
+        else:
+            if not free:
+                raise CheckpointError(_taken(folder, os.read(descriptor, 20)))
             with contextlib.suppress(OSError):  # the number is a help, no part of the lock
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, f"{os.getpid()}\n".encode())
@@ -49,29 +50,7 @@ def lock_folder(folder: Path, say: Callable[[str], None] = print) -> Iterator[No
         os.close(descriptor)  # which releases it
 
 
-def _acquire(descriptor: int, path: Path, say: Callable[[str], None]) -> bool:
-    try:
-        import fcntl
-    except ImportError:
-        say(
-            f"{path.parent}: this system cannot lock files (it has no flock): see to it yourself that no "
-            "other process trains this run"
-        )
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(descriptor, 20).decode(errors="replace").strip()
-        named = f" (number {holder})" if holder.isdecimal() else ""
-        raise CheckpointError(
-            f"{path.parent}: another process{named} is training this run; wait until it ends, or stop it"
-        ) from None
-    except OSError as error:
-        if error.errno not in NOT_SUPPORTED:
-            raise
-        say(
-            f"{path.parent}: this file system cannot lock files ({error.strerror}): see to it yourself that "
-            "no other process trains this run"
-        )
-        return False
-    return True
+def _taken(folder: Path, written: bytes) -> str:
+    holder = written.decode(errors="replace").strip()
+    named = f" (number {holder})" if holder.isdecimal() else ""
+    return f"{folder}: another process{named} is training this run; wait until it ends, or stop it"

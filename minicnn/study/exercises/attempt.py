@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -33,17 +34,21 @@ def load_names(path: Path) -> dict[str, Any]:
         If there is no such file, or it does not run.
     """
     try:
-        source = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError) as error:
+        source = path.read_text(encoding="utf-8-sig")  # editors on Windows put a mark at the beginning
+    except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read as a Python file ({type(error).__name__})") from None
     names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
+    sys.path.insert(0, str(path.parent.absolute()))  # as python has it for the file it runs
     try:
         exec(compile(source, str(path), "exec"), names)
     except SyntaxError as error:
+        place = f"{path}:{error.lineno}" if error.lineno else str(path)
         line = f" in: {error.text.strip()}" if error.text else ""
-        raise UsageError(f"{path}:{error.lineno}: this is no Python: {error.msg}{line}") from None
-    except (Exception, SystemExit) as error:  # noqa: BLE001  what somebody else writes may raise anything
+        raise UsageError(f"{place}: this is no Python: {error.msg}{line}") from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - what somebody else writes may raise anything
         raise UsageError(f"{describe(error, path)}, while the file was being read") from None
+    finally:
+        del sys.path[0]
     return names
 
 
@@ -136,7 +141,7 @@ class Attempt(Function):
             return self.learners_backward(gy, *values)
         except NotImplementedError as error:
             raise NotWritten(describe(error, self.path)) from None
-        except (Exception, SystemExit) as error:  # noqa: BLE001  a learner's function may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a learner's function may raise anything
             given = zip(("gy", *self.exercise.arguments), (gy, *values), strict=True)
             shapes = ", ".join(f"{name} {_size(value)}" for name, value in given if _size(value))
             line = re.sub(r", with gufunc signature \S+", "", describe(error, self.path))
@@ -144,7 +149,7 @@ class Attempt(Function):
 
     def by_name(self, returned: Any, inputs: int) -> dict[str, np.ndarray]:
         """Sort what was returned by the names of the gradients; raise AttemptError if it is not that."""
-        names = self.exercise.returns or tuple(f"gx[{i}]" for i in range(inputs))
+        names = self.exercise.gradient_names(inputs)
         if self.exercise.as_dict:
             gradients = self._of_dict(returned, names)
         elif len(names) == 1 and not isinstance(returned, (tuple, list)):

@@ -128,6 +128,6 @@ def _examined(
                 return Finding(sample, "at a kink, the gradient is not the one of the convention", report)
     except MinicnnError as error:
         return Finding(sample, str(error), None)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  what somebody else writes may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - what somebody else writes may raise anything
         return Finding(sample, describe(error, path), None)
     return Finding(sample, "", report)

@@ -90,10 +90,14 @@ class Exercise:
         """How the learner's function is called."""
         return f"backward({', '.join(('gy', *self.arguments))})"
 
+    def gradient_names(self, inputs: int) -> tuple[str, ...]:
+        """Names of the gradients that `backward` returns for so many inputs."""
+        return self.returns or tuple(f"gx[{i}]" for i in range(inputs))
+
     def names(self, sample: Sample) -> tuple[str, ...]:
         """Names of the gradients of a sample: not every sample has a bias."""
         count = len(sample.inputs)
-        return self.returns[:count] if self.returns else tuple(f"gx[{i}]" for i in range(count))
+        return self.gradient_names(count)[:count]
 
     def samples(self) -> list[Sample]:
         """Return what an attempt is graded by, always the same."""

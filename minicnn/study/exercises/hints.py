@@ -251,7 +251,9 @@ GENERAL = (
 def _constant_ratio(name: str, trials: Sequence[Trial]) -> Mistake | None:
     """Find one factor by which the gradient is wrong in all trials."""
     telling = [trial for trial in trials if trial.right[name].any()]
-    if not telling or any(trial.got[name].shape != trial.right[name].shape for trial in telling):
+    if sum(np.count_nonzero(trial.right[name]) for trial in telling) < 2:
+        return None  # a single number is always some number of times the right one
+    if any(trial.got[name].shape != trial.right[name].shape for trial in telling):
         return None
     right, got = telling[0].right[name], telling[0].got[name]
     largest = np.unravel_index(np.abs(right).argmax(), right.shape)

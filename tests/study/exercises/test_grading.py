@@ -1,5 +1,7 @@
 """Every exercise solved once is right; what is not written, wrong or unusable is not, and says why."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -102,6 +104,25 @@ def test_unusable_files(tmp_path, text, message):
     with pytest.raises(UsageError, match=message) as caught:
         load_backward(EXERCISES["relu"], path)
     assert "\n" not in str(caught.value)
+
+
+def test_files_of_other_editors_and_helpers_beside_them(tmp_path):
+    """A mark at the beginning, as Windows has it, and an import of a file in the same folder."""
+    (tmp_path / "masks.py").write_text("def mask(x):\n    return x > 0\n")
+    path = tmp_path / "relu.py"
+    path.write_text(
+        "\ufefffrom masks import mask\n\n\ndef backward(gy, x):\n    return gy * mask(x)\n", "utf-8"
+    )
+    before = list(sys.path)
+    assert grade(EXERCISES["relu"], load_backward(EXERCISES["relu"], path), path).passed
+    assert sys.path == before
+    del sys.modules["masks"]
+
+
+def test_a_file_with_a_null_byte(tmp_path):
+    (tmp_path / "relu.py").write_bytes(b"a = 1\0\n")
+    with pytest.raises(UsageError, match=r"relu\.py: this is no Python"):
+        load_backward(EXERCISES["relu"], tmp_path / "relu.py")
 
 
 def test_no_file(tmp_path):

@@ -13,7 +13,7 @@ from minicnn.study.exercises.tasks.windows import (
     LAST,
     Kept,
     cropped,
-    cut_from_the_corner,
+    forgotten_padding,
     geometry,
     of_learner,
     spread,
@@ -84,17 +84,7 @@ EXERCISE = Exercise(
             )
             for kept in LAST
         ),
-        Mistake(
-            "forgotten padding", "your gx is the gradient of the padded image: the padding has to be cut off",
-            "cut the image out again, from row `top` and column `left` on",
-            lambda trial, name: padded_gradient(trial),
-        ),
-        Mistake(
-            "forgotten padding",
-            "gx is shifted: the image begins at row `top`, column `left` of the padded one",
-            "the top left pixel of window (p, q) is row p*SH - top, column q*SW - left of the image",
-            lambda trial, name: cut_from_the_corner(trial, padded_gradient(trial)),
-        ),
+        *forgotten_padding(padded_gradient),
     ),
     {
         **window_features(window_of),

@@ -11,7 +11,7 @@ from minicnn.shapes import Window
 from minicnn.study.exercises.exercise import Exercise, Mistake, Predict, Trial
 from minicnn.study.exercises.tasks.windows import (
     cropped,
-    cut_from_the_corner,
+    forgotten_padding,
     geometry,
     of_learner,
     spread,
@@ -117,17 +117,7 @@ EXERCISE = Exercise(
             )
             for winners, who in NOT_THE_FIRST
         ),
-        Mistake(
-            "forgotten padding", "your gx is the gradient of the padded image: the padding has to be cut off",
-            "cut the image out again, from row `top` and column `left` on",
-            lambda trial, name: pooled_gradient(trial),
-        ),
-        Mistake(
-            "forgotten padding",
-            "gx is shifted: the image begins at row `top`, column `left` of the padded one",
-            "the top left pixel of window (p, q) is row p*SH - top, column q*SW - left of the image",
-            lambda trial, name: cut_from_the_corner(trial, pooled_gradient(trial)),
-        ),
+        *forgotten_padding(pooled_gradient),
     ),
     window_features(window_of),
 )  # fmt: skip

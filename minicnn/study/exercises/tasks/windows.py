@@ -9,7 +9,7 @@ import numpy as np
 
 from minicnn.op_cases import Sample
 from minicnn.shapes import Window, window
-from minicnn.study.exercises.exercise import Trial
+from minicnn.study.exercises.exercise import Mistake, Trial
 
 Pair = tuple[int, int]
 
@@ -76,6 +76,23 @@ def cropped(padded: np.ndarray, w: Window) -> np.ndarray:
     """Cut the image out of a padded one."""
     rows, columns = w.image
     return padded[:, rows, columns]
+
+
+def forgotten_padding(padded_gradient: Callable[[Trial], np.ndarray]) -> tuple[Mistake, Mistake]:
+    """Give the two ways in which a pooling forgets its padding, by the gradient of the padded image."""
+    return (
+        Mistake(
+            "forgotten padding", "your gx is the gradient of the padded image: the padding has to be cut off",
+            "cut the image out again, from row `top` and column `left` on",
+            lambda trial, name: padded_gradient(trial),
+        ),
+        Mistake(
+            "forgotten padding",
+            "gx is shifted: the image begins at row `top`, column `left` of the padded one",
+            "the top left pixel of window (p, q) is row p*SH - top, column q*SW - left of the image",
+            lambda trial, name: cut_from_the_corner(trial, padded_gradient(trial)),
+        ),
+    )  # fmt: skip
 
 
 def cut_from_the_corner(trial: Trial, padded: np.ndarray) -> np.ndarray:
