@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
+from failing_command import fails
 from minicnn import Tensor, data
 from minicnn.cli import main
 from minicnn.cli.networks import build_network, load_network
@@ -81,19 +82,6 @@ def finished(quick, tmp_path_factory) -> Path:
 def same_arrays(first: Path, second: Path) -> bool:
     a, b = load_file(first / CHECKPOINT), load_file(second / CHECKPOINT)
     return a.keys() == b.keys() and all(a[name].tobytes() == b[name].tobytes() for name in a)
-
-
-def fails(capsys, *arguments: str) -> str:
-    """Run a command that must fail with status 2; return its one line."""
-    try:
-        status = main(arguments)
-    except SystemExit as stop:  # argparse
-        status = stop.code
-    captured = capsys.readouterr()
-    assert status == 2
-    (line,) = captured.err.splitlines()
-    assert line.startswith("minicnn: error: ")
-    return line.removeprefix("minicnn: error: ")
 
 
 # ---- train ------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from exercise_solutions import changed, solution
+from failing_command import fails as command_fails
 from minicnn.cli import main
 from minicnn.study.exercises import EXERCISES, template
 from minicnn.study.exercises.bug_catalogue import BUGS
@@ -29,15 +30,7 @@ def exercise(capsys, *arguments, status=0):
 
 
 def fails(capsys, *arguments):
-    try:
-        status = main(["exercise", *arguments])
-    except SystemExit as stop:
-        status = stop.code
-    captured = capsys.readouterr()
-    assert status == 2
-    (line,) = captured.err.splitlines()
-    assert line.startswith("minicnn: error: ")
-    return line.removeprefix("minicnn: error: ")
+    return command_fails(capsys, "exercise", *arguments)
 
 
 def test_a_course_of_one_exercise(capsys):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from failing_command import fails
 from minicnn import data, models, nn, study
 from minicnn.cli import main
 from minicnn.cli.experiment import injection as injection_cli
@@ -60,18 +61,6 @@ def printed(capsys, *arguments):
 
 def is_png(path):
     return path.read_bytes().startswith(b"\x89PNG")
-
-
-def fails(capsys, *arguments):
-    try:
-        status = main(arguments)
-    except SystemExit as stop:
-        status = stop.code
-    captured = capsys.readouterr()
-    assert status == 2
-    (line,) = captured.err.splitlines()
-    assert line.startswith("minicnn: error: ")
-    return line.removeprefix("minicnn: error: ")
 
 
 def test_a_network_at_initialisation(capsys):
