@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from minicnn.doctor import Device, Gpu, Machine, Wheel
-from minicnn.doctor.diagnosis import GIBIBYTE
+from minicnn.doctor.finding import GIBIBYTE
 
 CARD = Device("NVIDIA GeForce RTX 3060", 12 * GIBIBYTE, (8, 6))
 OLD_CARD = Device("Tesla P100", 16 * GIBIBYTE, (6, 0))

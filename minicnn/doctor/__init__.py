@@ -1,12 +1,14 @@
 """What a machine can compute on, why its GPU cannot be used, and what to type about it.
 
-Facts are gathered (`facts`, `probe`), judged (`diagnosis`, a pure function) and written down (`report`).
+Facts are gathered (`facts`, `probe`), judged (`diagnosis`, a pure function, with `driver`, `cupy_wheels` and
+`machine`) and written down (`report`).
 """
 
 from __future__ import annotations
 
-from minicnn.doctor.diagnosis import Finding, diagnose
+from minicnn.doctor.diagnosis import diagnose
 from minicnn.doctor.facts import Device, Facts, Gpu, Machine, Wheel, gather
+from minicnn.doctor.finding import Finding
 from minicnn.doctor.report import report
 
 __all__ = [

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import textwrap
 
-from minicnn.doctor.diagnosis import Finding, in_gibibytes
 from minicnn.doctor.facts import Device, Facts, Gpu, Machine
+from minicnn.doctor.finding import Finding, in_gibibytes
 
 WIDTH = 96
 MARGIN = 12  # of the facts

@@ -6,7 +6,7 @@ import pytest
 
 from doctor_facts import CARD, CUPY, DRIVER, MACHINE, NOTHING, OLD_CARD, READY, WHEEL12, WHEEL13
 from minicnn.doctor import Facts, Gpu, Machine, Wheel, diagnose
-from minicnn.doctor.diagnosis import GIBIBYTE
+from minicnn.doctor.finding import GIBIBYTE
 
 INSTALL12, INSTALL13 = 'pip install "cupy-cuda12x[ctk]>=14"', 'pip install "cupy-cuda13x[ctk]>=14"'
 RESTART = "sudo reboot"
