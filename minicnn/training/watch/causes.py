@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from minicnn.training.config import Config, flag
 from minicnn.training.recipes import find_recipe
 
+SMALL_BATCH = 0.25  # of the usual size: that many images were seen to learn at the usual rate, a 16th not
 FAR_DECAY = 10  # times the default: the recipes themselves differ by less
 
 
@@ -34,15 +35,26 @@ class Cause:
 def usual_settings(config: Config) -> Config:
     """Return the settings that network and data of a run have by default.
 
+    With batches of less than a quarter of the usual size the rate is lower in proportion: so many more steps are
+    taken, each by the gradient of fewer images.
+
+    References
+    ----------
+    Goyal et al., "Accurate, Large Minibatch SGD", 2017, section 2.1: the linear scaling rule.
+
     Examples
     --------
     >>> run = Config(epochs=60, batch_size=32, lr=2.0, schedule="poly", activation="sigmoid")
     >>> usual = usual_settings(run)
     >>> usual.lr, usual.schedule, usual.activation
     (0.05, 'one-cycle', 'relu')
+    >>> usual_settings(Config(epochs=60, batch_size=8, lr=0.05, schedule="poly")).lr
+    0.00625
     """
     recipe = find_recipe("default", config.model, config.data)
-    return Config(**asdict(recipe), model=config.model, data=config.data)
+    share = config.batch_size / recipe.batch_size
+    lr = recipe.lr * share if share < SMALL_BATCH else recipe.lr
+    return Config(**{**asdict(recipe), "lr": lr}, model=config.model, data=config.data)
 
 
 def blamed(causes: Sequence[Cause], config: Config) -> tuple[str, ...]:
@@ -104,12 +116,17 @@ def _times(setting: str, config: Config, usual: Config) -> str:
     return f"{_as_flag(setting, config)} is {in_words} times the default"
 
 
+def _compare_rates(config: Config, usual: Config) -> str:
+    small = config.batch_size < SMALL_BATCH * usual.batch_size
+    return _times("lr", config, usual) + (f" for --batch-size {config.batch_size}" if small else "")
+
+
 def _blame_high_rate(config: Config, usual: Config) -> str | None:
-    return _times("lr", config, usual) if config.lr > usual.lr else None
+    return _compare_rates(config, usual) if config.lr > usual.lr else None
 
 
 def _blame_low_rate(config: Config, usual: Config) -> str | None:
-    return f"{_times('lr', config, usual)}, and gets nowhere soon" if config.lr < usual.lr else None
+    return f"{_compare_rates(config, usual)}, and gets nowhere soon" if config.lr < usual.lr else None
 
 
 def _blame_no_clipping(config: Config, usual: Config) -> str | None:
@@ -129,17 +146,6 @@ def _blame_momentum(config: Config, usual: Config) -> str | None:
         return None
     ratio = (1 - usual.momentum) / (1 - config.momentum)
     return f"{_as_flag('momentum', config)} makes steps up to {ratio:.2g} times as long"
-
-
-def _blame_small_batch(config: Config, usual: Config) -> str | None:
-    """Half of the usual size is no small one; nor is any whose rate is as much lower (Goyal et al. 2017)."""
-    share = config.batch_size / usual.batch_size
-    if share >= 0.5 or config.lr <= share * usual.lr:
-        return None
-    return (
-        f"gradients of --batch-size {config.batch_size} are noisy for --lr {config.lr:g}; or lower the rate "
-        f"with it, --lr {share * usual.lr:.2g}"
-    )
 
 
 def _blame_no_warm_up(config: Config, usual: Config) -> str | None:
@@ -182,12 +188,11 @@ LOW_RATE = Cause("lr", _blame_low_rate)
 NO_CLIPPING = Cause("clip_norm", _blame_no_clipping)
 LOW_CLIPPING = Cause("clip_norm", _blame_low_clipping)
 MOMENTUM = Cause("momentum", _blame_momentum)
-SMALL_BATCH = Cause("batch_size", _blame_small_batch)
 NO_WARM_UP = Cause("schedule", _blame_no_warm_up)
 SHORT_WARM_UP = Cause("warm_up", _blame_short_warm_up)
 ACTIVATION = Cause("activation", _blame_activation)
 INITIALISATION = Cause("initialisation", _blame_initialisation)
 DECAY = Cause("weight_decay", _blame_decay)
 
-TOO_LONG_STEPS = (HIGH_RATE, NO_CLIPPING, MOMENTUM, SMALL_BATCH, NO_WARM_UP, SHORT_WARM_UP)
+TOO_LONG_STEPS = (HIGH_RATE, NO_CLIPPING, MOMENTUM, NO_WARM_UP, SHORT_WARM_UP)
 CAUSES = (LOW_RATE, LOW_CLIPPING, *TOO_LONG_STEPS, ACTIVATION, INITIALISATION, DECAY)

@@ -37,7 +37,6 @@ def test_the_defaults_are_not_to_blame(model, data, causes):
 OTHERS = {
     "lr": [1e-5, 0.01, 0.05, 0.06, 2.0],
     "clip_norm": [0.0, 0.1, 2.0, 50.0],
-    "batch_size": [1, 31, 32, 64, 512],
     "momentum": [0.0, 0.9, 0.99],
     "schedule": SCHEDULES,
     "warm_up": [0.0, 0.25, 0.5],
@@ -96,10 +95,7 @@ def _written(value: object) -> str:
         (
             "dead ReLUs",
             {"batch_size": 4},
-            [
-                "try --batch-size 64: gradients of --batch-size 4 are noisy for --lr 0.05; or lower the rate "
-                "with it, --lr 0.0031"
-            ],
+            ["try --lr 0.003125: --lr 0.05 is 16 times the default for --batch-size 4"],
         ),
         (
             "dead ReLUs",
@@ -146,9 +142,22 @@ def test_a_plateau_may_come_of_steps_that_are_too_short():
     assert advise(TOO_LONG_STEPS, run_with(lr=1e-3))[0].startswith("none of the usual causes")
 
 
+@pytest.mark.parametrize("lr", [1e-5, 0.00625, 0.05])
+@pytest.mark.parametrize("batch_size", [1, 8, 15, 16, 64, 512])
+def test_rates_and_batches(lr, batch_size):
+    usual = 0.05 * batch_size / 64 if batch_size < 16 else 0.05
+    (line, *_) = advise(CAUSES, run_with(lr=lr, batch_size=batch_size))
+    assert line.startswith("none" if lr == usual else f"try --lr {usual:g}: --lr {lr:g} is ")
+    assert (f"for --batch-size {batch_size}" in line) is (batch_size < 16 and lr != usual)
+
+
 def test_a_small_batch_whose_rate_is_as_low_is_not_to_blame():
-    assert advise(TOO_LONG_STEPS, run_with(batch_size=4, lr=0.05 / 16))[0].startswith("none of the usual")
-    assert advise(TOO_LONG_STEPS, run_with(batch_size=32))[0].startswith("none of the usual")
+    for causes in EVERY_LIST:
+        assert advise(causes, run_with(batch_size=4, lr=0.05 / 16))[0].startswith("none of the usual")
+    assert advise(CAUSES, run_with(batch_size=4, lr=1e-5)) == (
+        "try --lr 0.003125: --lr 1e-05 is 0.0032 times the default for --batch-size 4, and gets nowhere soon",
+    )
+    assert advise(TOO_LONG_STEPS, run_with(batch_size=16))[0].startswith("none of the usual")
 
 
 def test_the_defaults_are_those_of_network_and_data():

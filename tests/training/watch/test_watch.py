@@ -361,3 +361,26 @@ def test_a_run_that_diverges_again_is_told_once(network, config, splits, start):
     (record,) = [line for line in lines(run) if line["kind"] == "not finite"]
     assert (record["step"], record["epoch"]) == (int(str(caught.value).split("at step ")[1].split()[0]), 2)
     assert record["advice"][0].startswith("try --lr 0.05: ")
+
+
+def test_a_resumed_watch_explains_nothing_again_and_sums_up(network, config, splits, start):
+    run = start("run", config)
+    advice = "try --lr 0.05: --lr 0.1 is 2 times the default"
+    first = {
+        "step": 0, "epoch": 1, "kind": "dead ReLUs", "where": {"aux1": 1.0}, "seen": "", "advice": [advice],
+        "over": False,
+    }  # fmt: skip
+    (run.path / FINDINGS).write_text(json.dumps(first) + "\n")
+    state = TrainingState(network(), config, 3)
+    watch = TrainingWatch(network(), state, splits, run)
+    assert watch.summary().splitlines() == [
+        "what the watch saw: dead ReLUs in aux1 (from step 0 on)",
+        f"  {advice}",
+    ]
+    sick = replace(look(Deep()), dead={"aux1": 1.0, "conv": 0.9})
+    assert [finding.seen for finding in watch.news.of(sick, 2)] == ["it has spread to conv (90%)."]
+    (run.path / FINDINGS).write_text(json.dumps(first) + "\n" + json.dumps({**first, "over": True}) + "\n")
+    watch = TrainingWatch(network(), state, splits, run)
+    assert watch.summary() == "what the watch saw: dead ReLUs in aux1 (from step 0 to 0)", (
+        "and nothing to try"
+    )
