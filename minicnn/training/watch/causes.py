@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from minicnn.training.config import Config, flag
 from minicnn.training.recipes import find_recipe
 
-SMALL_BATCH = 0.25  # of the usual size: that many images were seen to learn at the usual rate, a 16th not
+SMALL_BATCH = 0.25  # of the usual size: so many were seen to learn at the usual rate, a 16th not
 FAR_DECAY = 10  # times the default: the recipes themselves differ by less
 
 
@@ -35,8 +35,8 @@ class Cause:
 def usual_settings(config: Config) -> Config:
     """Return the settings that network and data of a run have by default.
 
-    With batches of less than a quarter of the usual size the rate is lower in proportion: so many more steps are
-    taken, each by the gradient of fewer images.
+    With batches of less than a quarter of the usual size the rate is lower in proportion: so many more steps
+    are taken, each by the gradient of fewer images.
 
     References
     ----------
