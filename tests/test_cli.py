@@ -299,9 +299,9 @@ def test_the_watch_recognises_a_start_at_zero(quick, tmp_path, capsys):
     run = tmp_path / "run"
     assert main([*quick, "--epochs", "2", "--initialisation", "zero", "--out", str(run)]) == 0
     said = capsys.readouterr().out.splitlines()
-    (line,) = [line for line in said if line.startswith("equal units: ")]
+    (line,) = [line for line in said if line.startswith("equal units at step 2: ")]
     assert "all units of conv1, " in line
-    assert "(they are zero)" in line
+    assert sum(line.startswith("  try --initialisation he: ") for line in said) == 2, "and in the summary"
     assert any(line.startswith("what the watch saw: equal units in conv1 and ") for line in said)
     kinds = {json.loads(line)["kind"] for line in (run / "findings.jsonl").read_text().splitlines()}
     assert {"equal units", "dead trunk"} <= kinds
@@ -321,7 +321,7 @@ def test_a_network_is_looked_at_with_the_activation_of_its_run(quick, tmp_path, 
 def test_divergence(quick, tmp_path, capsys):
     line = fails(capsys, *quick, "--lr", "1e20", "--out", str(tmp_path / "run"))
     assert "training has diverged; no epoch was completed" in line
-    assert "lower --lr" in line
+    assert "to start again, try --lr 0.03: --lr 1e+20 is 3.3e+21 times the default" in line
 
 
 # ---- eval, predict ----------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ from minicnn.training.gradient_watch import is_watched, last_interval
 from minicnn.training.keeper import MINUTES
 from minicnn.training.overfit import GENTLE_RATE
 from minicnn.training.run_folder import refuse_existing_run
+from minicnn.training.watch.causes import ACTIVATION, INITIALISATION, blamed
 
 OVERFIT_IMAGES = 32  # more would only take longer
 
@@ -185,7 +186,9 @@ def _overfit(config: Config, given: dict[str, Any]) -> int:
     lr = given.get("lr", GENTLE_RATE)
     classes = len(splits.facts.class_names)
     print(f"can {describe(config)} learn {len(labels)} images by heart, at a learning rate of {lr:g}?")
-    return 0 if overfit_one_batch(network, x, labels, classes, lr, config.aux_weight) else 1
+    advice = blamed((INITIALISATION, ACTIVATION), config)
+    learned = overfit_one_batch(network, x, labels, classes, lr, config.aux_weight, advice=advice)
+    return 0 if learned else 1
 
 
 def _measure_gradients(

@@ -131,7 +131,7 @@ def _train(
             model.train()
             batches = splits.train.epoch(epoch, so_far.step)
             for step_of_epoch, (images, labels) in enumerate(batches, so_far.step):
-                watch.before_step(step_of_epoch, figures)
+                watch.before_step(figures)
                 state.optimizer.lr_factor = state.schedule(state.step, total_steps)
                 if gradients:
                     gradients.before_step(take_step, images, labels, epoch, step_of_epoch)
@@ -183,8 +183,8 @@ def _train(
             progress.after_epoch(row)
             for finding in findings:
                 progress.say(str(finding))
-        if seen := watch.so_far():
-            progress.say(f"what the watch saw: {seen}")
+        if summary := watch.summary():
+            progress.say(summary)
 
         with state.final_weights():
             test = evaluate(model, stop.between(splits.test.epoch(0)), heads=False, smaller=smaller)
@@ -256,7 +256,7 @@ def _take(
 def _diverged(what: str, where: str, state: TrainingState, keeper: Keeper) -> NonFiniteLossError:
     rate = state.config.lr * state.optimizer.lr_factor
     seen = keeper.watch.so_far()
-    keeper.watch.after_divergence(where, rate)
+    advice = keeper.watch.after_divergence(where, rate)
     kept = (
         f"the last good checkpoint is {keeper.run.checkpoint_path} ({keeper.kept})"
         if keeper.kept
@@ -264,7 +264,7 @@ def _diverged(what: str, where: str, state: TrainingState, keeper: Keeper) -> No
     )
     return NonFiniteLossError(
         f"{what} at step {state.step + 1} in epoch {state.epoch + 1}, at a learning rate "
-        f"of {rate:.3g} ({where}): training has diverged; {kept}; start again with a lower --lr"
+        f"of {rate:.3g} ({where}): training has diverged; {kept}; to start again, {advice}"
         + (f"; before that: {seen}" if seen else "")
     )
 

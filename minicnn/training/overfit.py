@@ -7,7 +7,7 @@ passes are right drives this loss to zero. If it cannot, more data and more epoc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from minicnn import optim
 from minicnn.backend import Array
@@ -30,6 +30,7 @@ def overfit_one_batch(
     lr: float = GENTLE_RATE,
     aux_weight: float = 0.3,
     max_steps: int = 400,
+    advice: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> bool:
     """Train a network on one batch until it knows it, and say what came of it.
@@ -49,6 +50,8 @@ def overfit_one_batch(
     aux_weight : float, default=0.3
     max_steps : int, default=400
         When to give up.
+    advice : sequence of str, default=()
+        What else to try, besides another rate, if it is still guessing at the end.
     say : function, default=print
         Takes each line of the account.
 
@@ -75,7 +78,8 @@ def overfit_one_batch(
             if not math.isfinite(loss.item()):
                 say(
                     _verdict_no(
-                        f"the loss became {loss.item()} at step {step + 1}", "It diverges: a lower --lr."
+                        f"the loss became {loss.item()} at step {step + 1}",
+                        f"It diverges: an --lr below {lr:g}.",
                     )
                 )
                 return False
@@ -97,20 +101,21 @@ def overfit_one_batch(
     guessing = math.log(num_classes)
     if main.loss > 0.9 * guessing:
         found = examine(model, images, labels, optimizer, aux_weight, heads="aux1" in figures)
-        for finding in News().of(found):
+        for finding in News().of(found, max_steps):
             say(str(finding))
-        advice = (
+        to_try = "; ".join([*advice, f"try an --lr higher or lower than {lr:g}"])
+        meaning = (
             f"It is still guessing (ln({num_classes}) = {guessing:.2f}): the signal or the gradient dies on "
-            "the way. Try --initialisation he and a higher or lower --lr; then minicnn gradcheck."
+            f"the way: {to_try}, then minicnn gradcheck."
         )
     else:
-        advice = (
+        meaning = (
             "It learns, but slowly: try a higher --lr or a smaller --batch-size. Equal images with different "
             "labels also do this."
         )
-    say(_verdict_no(f"after {max_steps} steps the loss is {main.loss:.3f}, it began at {start:.3f}", advice))
+    say(_verdict_no(f"after {max_steps} steps the loss is {main.loss:.3f}, it began at {start:.3f}", meaning))
     return False
 
 
-def _verdict_no(what: str, advice: str) -> str:
-    return f"No: {what}. {advice}"
+def _verdict_no(what: str, meaning: str) -> str:
+    return f"No: {what}. {meaning}"

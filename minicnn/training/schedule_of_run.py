@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 from minicnn import optim
 from minicnn.training.config import Config
@@ -31,3 +32,18 @@ def make_schedule(config: Config, steps_per_epoch: int) -> optim.Schedule:
         "plateau": optim.Plateau(patience=config.patience),
     }
     return schedules[config.schedule]
+
+
+def warm_up_steps(config: Config, steps_per_epoch: int) -> int:
+    """Return in how many steps from the start of a run the rate is still rising.
+
+    Examples
+    --------
+    >>> warm_up_steps(Config(epochs=2, batch_size=64, lr=0.05, schedule="one-cycle"), steps_per_epoch=45)
+    23
+    >>> warm_up_steps(Config(epochs=2, batch_size=64, lr=0.05, schedule="constant"), steps_per_epoch=45)
+    0
+    """
+    if config.schedule != "one-cycle":
+        return 0
+    return math.ceil(config.warm_up * config.epochs * steps_per_epoch)

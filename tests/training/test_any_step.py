@@ -147,9 +147,9 @@ def test_the_judge_of_an_epoch_remembers_its_beginning(network, config, splits, 
     judged = []
     original = PlateauWatch.after_epoch
 
-    def remember(self, training, validation):
+    def remember(self, step, training, validation):
         judged.append({head: training[head] - totals for head, totals in self.before.items()})
-        return original(self, training, validation)
+        return original(self, step, training, validation)
 
     monkeypatch.setattr(PlateauWatch, "after_epoch", remember)
     go(network, config, splits, start("uninterrupted", config))

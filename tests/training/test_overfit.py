@@ -26,10 +26,17 @@ def test_still_guessing(network, batch):
     said = []
     model = network()
     model.conv.bias.data[...] = -1000.0
-    assert overfit_one_batch(model, *batch, num_classes=3, lr=0.1, max_steps=30, say=said.append) is False
-    assert any(line.startswith("dead ReLUs: no image switches on the units of conv (100%)") for line in said)
+    settings = {"num_classes": 3, "lr": 0.1, "max_steps": 30, "advice": ["try --initialisation he: why"]}
+    assert overfit_one_batch(model, *batch, **settings, say=said.append) is False
+    (found,) = [text for text in said if text.startswith("dead ReLUs at step 30: ")]
+    assert "no image switches on most units of conv (100%)" in found
+    assert "try" not in found, "the settings of a training run are not those of this one"
     assert "No: after 30 steps the loss is 1.0" in said[-1]
     assert "still guessing (ln(3) = 1.10)" in said[-1]
+    assert said[-1].endswith(
+        "dies on the way: try --initialisation he: why; try an --lr higher or lower than 0.1, then minicnn "
+        "gradcheck."
+    )
 
 
 def test_too_slow(network, batch):
@@ -43,7 +50,7 @@ def test_diverges(network, batch):
     said = []
     assert not overfit_one_batch(network(), *batch, num_classes=3, lr=1e38, say=said.append)
     assert said[-1].startswith("No: the loss became ")
-    assert "a lower --lr" in said[-1]
+    assert said[-1].endswith("It diverges: an --lr below 1e+38.")
 
 
 def test_labels_that_contradict_each_other(network, batch):

@@ -3,8 +3,9 @@
 from minicnn.training.watch.examination import Examination, examine
 from minicnn.training.watch.failures import FAILURES, Failure
 from minicnn.training.watch.findings import FINDINGS, Finding
+from minicnn.training.watch.news import News
 from minicnn.training.watch.plateau import PlateauWatch
-from minicnn.training.watch.training_watch import News, TrainingWatch
+from minicnn.training.watch.training_watch import TrainingWatch
 
 __all__ = [
     "FAILURES",

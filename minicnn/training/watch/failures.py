@@ -10,6 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from minicnn.training.metrics import HEADS
+from minicnn.training.watch.causes import (
+    ACTIVATION,
+    DECAY,
+    INITIALISATION,
+    TOO_LONG_STEPS,
+    Cause,
+)
 from minicnn.training.watch.examination import Examination
 from minicnn.training.watch.findings import name_places
 
@@ -28,14 +35,20 @@ class Failure:
     kind : str
         Its name.
     measure : callable
-        Takes an `Examination`, returns a number for each place (layer or block) that could be affected.
+        Takes an `Examination`, returns a number for each place (layer or block) that could be affected, in
+        the order of the network.
     caught, over : float
         A place is affected from `caught` on, and no longer once it is back beyond `over`. Small numbers are
         bad ones if `caught` is the smaller of the two.
     describe : callable
-        Takes the numbers of the places newly affected and the `Examination`; says what is seen there.
-    advice : str
-        What usually helps.
+        Takes the numbers of the places affected and the `Examination`; says what is seen there.
+    write : callable
+        Takes the number of a place, puts it in words.
+    causes : tuple of Cause
+        The settings that may be to blame, the most likely first.
+    comes_on : bool
+        Whether it comes on gradually, through one place after the other: then, once one is caught, all that
+        are not beyond `over` are affected, so that the first of them is where it begins.
     """
 
     kind: str
@@ -43,15 +56,19 @@ class Failure:
     caught: float
     over: float
     describe: Callable[[Numbers, Examination], str]
-    advice: str
+    write: Callable[[float], str]
+    causes: tuple[Cause, ...]
+    comes_on: bool = False
 
     def affected(self, numbers: Numbers, known: set[str]) -> dict[str, float]:
         """Return the places that are affected, of which `known` were so before, with their numbers."""
         sign = 1 if self.caught > self.over else -1
+        caught = {place for place, number in numbers.items() if sign * number >= sign * self.caught}
+        suspects = set(numbers) if self.comes_on and (caught or known) else caught | known
         return {
             place: number
             for place, number in numbers.items()
-            if sign * number >= sign * (self.over if place in known else self.caught)
+            if place in suspects and sign * number >= sign * self.over
         }
 
 
@@ -60,23 +77,73 @@ def _of_unequal_units(numbers: Numbers, found: Examination) -> Numbers:
     return {layer: number for layer, number in numbers.items() if not found.symmetric.get(layer, False)}
 
 
+def _in_per_cent(number: float) -> str:
+    return f"{number:.0%}"
+
+
+def _as_power(number: float) -> str:
+    return f"{number:.0e}" if number else "0"
+
+
+def _as_share_of_norm(number: float) -> str:
+    return f"by {number:.2g} of its norm"
+
+
+def _each(numbers: Numbers, write: Callable[[float], str]) -> str:
+    return name_places({place: write(number) for place, number in numbers.items()})
+
+
+# ---- dead trunk ----
+
+
 def _signals_of_trunk(found: Examination) -> Numbers:
     return {block: signal for block, signal in found.signals.items() if block not in HEADS}
 
 
-def _describe_dead_trunk(new: Numbers, found: Examination) -> str:
+def _write_share(share: float) -> str:
+    if not share:
+        return "nothing"
+    return f"{100 * share:.2g}%" if share >= 1e-6 else "less than 0.0001%"
+
+
+def _describe_dead_trunk(affected: Numbers, found: Examination) -> str:
     blocks = list(found.signals)
-    first = next(iter(new))
-    share = f"a {new[first]:.0e} part of" if new[first] else "nothing in"
-    text = f"next to nothing of the images gets past {first}: {share} its output differs from image to image"
+    first, last = next(iter(affected)), list(affected)[-1]
+    text = (
+        f"from {first} on it hardly matters what the image is: {_write_share(affected[first])} of its output "
+        "differs from image to image"
+    )
+    if _write_share(affected[last]) != _write_share(affected[first]):
+        text += f", {_write_share(affected[last])} in {last}"
+    text += "; 5% or more in runs that learn."
     alive = [
         head
         for head in HEADS
         if head in blocks and blocks.index(head) < blocks.index(first) and found.signals[head] > NO_SIGNAL
     ]
     if alive:
-        text += f"; {' and '.join(alive)} below it can still learn, what is above cannot"
-    return text + "."
+        text += f" {' and '.join(alive)} below it can still learn, what is above cannot."
+    return text
+
+
+# ---- dead ReLUs, saturation ----
+
+
+def _describe_dead(affected: Numbers, found: Examination) -> str:
+    return (
+        f"no image switches on most units of {_each(affected, _in_per_cent)}; in runs that learn at most 50% "
+        "are off. They have no gradient to come back with: it takes a new start."
+    )
+
+
+def _describe_saturation(affected: Numbers, found: Examination) -> str:
+    return (
+        f"most values of {_each(affected, _in_per_cent)} lie where the activation is flat, and hardly any "
+        "gradient gets through; in runs that learn at most 10% do."
+    )
+
+
+# ---- gradients and steps ----
 
 
 def _relative_gradients(found: Examination) -> Numbers:
@@ -89,38 +156,25 @@ def _relative_gradients(found: Examination) -> Numbers:
     }
 
 
-def _describe_vanishing(new: Numbers, found: Examination) -> str:
-    layer = min(new, key=lambda place: new[place])
-    what = f"{new[layer]:.0e} of the largest layer's" if new[layer] else "zero"
-    return f"next to no gradient reaches {name_places(new)}; over the weights, that of {layer} is {what}."
-
-
-def _describe_dead(new: Numbers, found: Examination) -> str:
-    layers = {f"{layer} ({share:.0%})": share for layer, share in new.items()}
+def _describe_vanishing(affected: Numbers, found: Examination) -> str:
     return (
-        f"no image switches on the units of {name_places(layers)}: they hand on nothing, and have no "
-        "gradient to come back with."
+        f"next to no gradient reaches {_each(affected, _as_power)}. In brackets: gradient over weights, the "
+        "largest layer's being 1; 2.5e-04 or more in runs that learn."
     )
 
 
-def _describe_saturation(new: Numbers, found: Examination) -> str:
-    layers = {f"{layer} ({share:.0%})": share for layer, share in new.items()}
+def _describe_steps(affected: Numbers, found: Examination) -> str:
     return (
-        f"values lie on the flat ends of the activation in {name_places(layers)}: hardly any gradient gets "
-        "through."
+        f"the last step was a jump: it moved {_each(affected, _as_share_of_norm)}; at most 0.21 in runs that "
+        "learn."
     )
 
 
-def _describe_steps(new: Numbers, found: Examination) -> str:
-    layers = {f"{layer} by {number:.2g}": number for layer, number in new.items()}
-    return f"the last step moved {name_places(layers)} times the norm of its weights: that is a jump."
-
-
-def _describe_equal_units(new: Numbers, found: Examination) -> str:
-    zero = " (they are zero)" if any(layer not in found.gradients for layer in new) else ""
+def _describe_equal_units(affected: Numbers, found: Examination) -> str:
+    zero = ", zero" if any(layer not in found.gradients for layer in affected) else ""
     return (
-        f"all units of {name_places(new)} have the same weights{zero}: they compute the same, get the same "
-        "gradient, and stay equal."
+        f"all units of {name_places(dict.fromkeys(affected, ''))} have the same weights{zero}: they compute "
+        "the same, get the same gradient, and stay equal."
     )
 
 
@@ -130,45 +184,48 @@ FAILURES = (
         lambda found: {layer: float(same) for layer, same in found.symmetric.items()},
         1.0, 0.5,
         _describe_equal_units,
-        "weights that are drawn at random: --initialisation he.",
+        lambda number: "",
+        (INITIALISATION,),
     ),
     Failure(
         "dead trunk",
         _signals_of_trunk,
         NO_SIGNAL, 1e-2,
         _describe_dead_trunk,
-        "starting again, with a lower --lr and --clip-norm 2 if ReLUs are dead, with weights drawn at random "
-        "if units are equal, and with --activation relu instead of sigmoid, which squeezes the signal in "
-        "each layer.",
+        _write_share,
+        (*TOO_LONG_STEPS, ACTIVATION, INITIALISATION, DECAY),
+        comes_on=True,
     ),
     Failure(
         "dead ReLUs",
         lambda found: _of_unequal_units(found.dead, found),
         DEAD, 0.6,
         _describe_dead,
-        "a lower --lr, --clip-norm 2, or --schedule one-cycle, which warms up; from the start again, for "
-        "what is off for every image stays off.",
+        _in_per_cent,
+        (*TOO_LONG_STEPS, DECAY),
     ),
     Failure(
         "saturation",
         lambda found: found.saturated,
         0.8, 0.6,
         _describe_saturation,
-        "a lower --lr or --clip-norm 2; --activation relu, which has one flat end only.",
+        _in_per_cent,
+        (*TOO_LONG_STEPS, ACTIVATION),
     ),
     Failure(
         "vanishing gradient",
         _relative_gradients,
         1e-5, 1e-4,
         _describe_vanishing,
-        "what helps against dead ReLUs or a dead trunk, if there are any; otherwise --activation relu with "
-        "--initialisation he, which keep the gradient as large as it was.",
+        _as_power,
+        (*TOO_LONG_STEPS, ACTIVATION, INITIALISATION, DECAY),
     ),
     Failure(
         "exploding steps",
         lambda found: _of_unequal_units(found.moves, found),
         0.5, 0.25,
         _describe_steps,
-        "--clip-norm 2; a lower --lr; --schedule one-cycle, which warms up.",
+        _as_share_of_norm,
+        TOO_LONG_STEPS,
     ),
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -18,48 +18,15 @@ from minicnn.training.records import keep_records
 from minicnn.training.run_folder import RunFolder
 from minicnn.training.splits import Splits
 from minicnn.training.state import TrainingState
-from minicnn.training.watch.examination import Examination, examine
-from minicnn.training.watch.failures import FAILURES
-from minicnn.training.watch.findings import FINDINGS, Finding
+from minicnn.training.watch.causes import TOO_LONG_STEPS, advise
+from minicnn.training.watch.examination import examine
+from minicnn.training.watch.findings import FINDINGS, Finding, wrap
+from minicnn.training.watch.news import News
 from minicnn.training.watch.plateau import PlateauWatch
 
 MOST_IMAGES = 32  # looked at; a look takes about as long as a step on as many
 EARLY = (2, 25)  # steps: what is dead shows soon, what explodes sooner
 STEPS_BETWEEN = 100  # at least so many from one look after an epoch to the next: a hundredth of the time
-
-
-class News:
-    """Tells what an examination shows that was not known yet, and what is over.
-
-    Attributes
-    ----------
-    known : dict of str to set of str
-        For each kind of failure the places that were named and are not over.
-    advised : set of str
-        The kinds for which it has been said what helps: once is enough.
-    """
-
-    def __init__(self) -> None:
-        self.known: dict[str, set[str]] = {failure.kind: set() for failure in FAILURES}
-        self.advised: set[str] = set()
-
-    def of(self, found: Examination) -> list[Finding]:
-        """Return the findings that are news."""
-        news = []
-        for failure in FAILURES:
-            known = self.known[failure.kind]
-            affected = failure.affected(failure.measure(found), known)
-            if new := {place: number for place, number in affected.items() if place not in known}:
-                advice = "" if failure.kind in self.advised else failure.advice
-                news.append(Finding(failure.kind, new, failure.describe(new, found), advice))
-                self.advised.add(failure.kind)
-                known.update(new)
-            elif known and not affected:
-                numbers = failure.measure(found)
-                where = {place: numbers.get(place, 0.0) for place in sorted(known)}
-                news.append(Finding(failure.kind, where, "this is over.", over=True))
-                known.clear()
-        return news
 
 
 class TrainingWatch:
@@ -83,12 +50,14 @@ class TrainingWatch:
         self.state = state
         steps = len(splits.train)
         self.run = run
-        self.plateau = PlateauWatch(len(splits.facts.class_names), steps)
-        self.news = News()
+        self.plateau = PlateauWatch(len(splits.facts.class_names), steps, state.config)
+        self.news = News(state.config)
         self.out_of_memory = False
         self._batch = _batch_to_look_at(splits.train)
         self._epochs_between = math.ceil(STEPS_BETWEEN / steps)
         self._looked_at_step = -1
+        self._advised: dict[str, None] = {}  # in the order in which it was said
+        self._order = {name: place for place, (name, _) in enumerate(model.named_modules())}
         self._past: list[tuple[int, str, bool, str]] = []  # step, kind, over, place
         known = {**self.news.known, "plateau": self.plateau.stuck}
         for record in keep_records(run.path / FINDINGS, lambda of_record: of_record <= state.step):
@@ -97,12 +66,14 @@ class TrainingWatch:
                 places.difference_update(record["where"])
             else:
                 places.update(record["where"])
-                self.news.advised.add(record["kind"])
+                self.news.explained.add(record["kind"])
+            if isinstance(record["advice"], list):  # a text in runs of earlier versions
+                self._advised.update(dict.fromkeys(record["advice"]))
             self._remember(record["step"], record["kind"], record["over"], record["where"])
 
-    def before_step(self, step_of_epoch: int, figures: Mapping[str, Figures]) -> None:
+    def before_step(self, figures: Mapping[str, Figures]) -> None:
         """Take note of an epoch's running totals before one of its steps."""
-        self.plateau.before_step(step_of_epoch, figures)
+        self.plateau.before_step(self.state.step, figures)
 
     def after_step(self) -> list[Finding]:
         """Look into the network if it is early in the run; return what is news."""
@@ -112,18 +83,21 @@ class TrainingWatch:
         self, training: Mapping[str, Figures], validation: Mapping[str, Figures]
     ) -> list[Finding]:
         """Judge an epoch by its totals and look into the network; return what is news."""
-        plateau = self.plateau.after_epoch(training, validation)
+        plateau = self.plateau.after_epoch(self.state.step, training, validation)
         findings = [plateau] if plateau else []
         epoch = self.state.epoch
         if epoch % self._epochs_between == 0 or epoch == self.state.config.epochs:
             findings += self._look()
         return self._keep(findings)
 
-    def after_divergence(self, where: str, rate: float) -> None:
-        """Keep where the first number came from that is not finite, and at which learning rate."""
-        self._keep(
-            [Finding("not finite", {where: rate}, f"the loss is not finite: {where}.", "a lower --lr.")]
-        )
+    def after_divergence(self, where: str, rate: float) -> str:
+        """Keep where the first number came from that is not finite, and at which rate; say what to try."""
+        # Its step is the one that could not be taken: a run that is resumed before it forgets this.
+        advice = advise(TOO_LONG_STEPS, self.state.config)
+        seen = f"the loss is not finite: {where}."
+        finding = Finding("not finite", self.state.step + 1, {where: rate}, seen, advice)
+        self.run.append(FINDINGS, finding.to_json(self.state.epoch + 1))
+        return "; ".join(advice)
 
     def state_dict(self) -> dict[str, Any]:
         """What has to be remembered in the middle of an epoch, besides the findings; JSON can hold it."""
@@ -136,9 +110,9 @@ class TrainingWatch:
         self._looked_at_step = state["looked_at_step"]
 
     def so_far(self) -> str | None:
-        """Say in a few words what was seen in the run, and since when; None if it was nothing.
+        """Say in a few words what was seen in the run, where first, and since when; None if it was nothing.
 
-        Examples: "dead ReLUs in aux1.conv and 3 more (from step 25 on); plateau in main (until step 280)".
+        As in "dead ReLUs in aux1.conv and 3 more (from step 25 on); plateau in main (from step 45 to 280)".
         """
         since: dict[str, tuple[int, dict[str, None]]] = {}
         until: dict[str, int] = {}
@@ -153,11 +127,19 @@ class TrainingWatch:
                 since.setdefault(kind, (step, {}))[1][place] = None
         parts = []
         for kind, (step, places) in since.items():
-            first, *others = places
+            first, *others = sorted(places, key=lambda place: self._order.get(place, -1))
             more = f" and {len(others)} more" if others else ""
             end = f" to {until[kind]}" if not open_places[kind] else " on"
             parts.append(f"{kind} in {first}{more} (from step {step}{end})")
         return "; ".join(parts) or None
+
+    def summary(self) -> str | None:
+        """Say at the end of a run what was seen in it and, unless it is all over, what to try."""
+        if not (seen := self.so_far()):
+            return None
+        still = self.plateau.stuck or any(self.news.known.values())
+        lines = [line for text in self._advised for line in wrap(text, "  ")] if still else []
+        return "\n".join([*wrap(f"what the watch saw: {seen}"), *lines])
 
     def _look(self) -> list[Finding]:
         if self.out_of_memory or self._looked_at_step == self.state.step:
@@ -169,14 +151,18 @@ class TrainingWatch:
         except (DeviceMemoryError, MemoryError):  # the run may do without
             self.out_of_memory = True
             return []
-        return self.news.of(found)
+        return self.news.of(found, self.state.step)
 
     def _keep(self, findings: list[Finding]) -> list[Finding]:
+        kept = []
         for finding in findings:
-            step, epoch = self.state.step, -(-self.state.step // self.plateau.steps_per_epoch)
-            self.run.append(FINDINGS, finding.to_json(step, epoch))
-            self._remember(step, finding.kind, finding.over, finding.where)
-        return findings
+            advice = tuple(line for line in finding.advice if line not in self._advised)  # once is enough
+            self._advised.update(dict.fromkeys(advice))
+            kept.append(replace(finding, advice=advice))
+            epoch = -(-finding.step // self.plateau.steps_per_epoch)
+            self.run.append(FINDINGS, kept[-1].to_json(epoch))
+            self._remember(finding.step, finding.kind, finding.over, finding.where)
+        return kept
 
     def _remember(self, step: int, kind: str, over: bool, where: Mapping[str, float]) -> None:
         self._past += [(step, kind, over, place) for place in where]

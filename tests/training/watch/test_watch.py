@@ -9,12 +9,12 @@ import pytest
 from minicnn import Tensor, nn, optim
 from minicnn import functional as F
 from minicnn.errors import CheckpointError
-from minicnn.training import NonFiniteLossError, RunFolder, load_checkpoint, train
+from minicnn.training import Config, NonFiniteLossError, RunFolder, load_checkpoint, train
 from minicnn.training.state import TrainingState
-from minicnn.training.watch import FAILURES, FINDINGS, TrainingWatch, examine
-from minicnn.training.watch.training_watch import News
+from minicnn.training.watch import FAILURES, FINDINGS, News, TrainingWatch, examine
 
 LABELS = np.arange(16) % 3
+SETTINGS = Config(epochs=3, batch_size=64, lr=2.0, schedule="one-cycle", clip_norm=2.0, initialisation="zero")
 
 
 class Deep(nn.Module):
@@ -52,7 +52,7 @@ def look(model: nn.Module, lr: float = 0.01, steps: int = 1):
 
 
 def findings(model: nn.Module, **settings) -> dict[str, object]:
-    return {finding.kind: finding for finding in News().of(look(model, **settings))}
+    return {finding.kind: finding for finding in News(SETTINGS).of(look(model, **settings), 25)}
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
@@ -69,8 +69,13 @@ def test_dead_relus_above_a_head():
     assert found["dead ReLUs"].where == {"conv2": 1.0, "conv3": 1.0}
     assert "conv2 (100%)" in found["dead ReLUs"].seen
     assert found["dead trunk"].seen == (
-        "next to nothing of the images gets past conv2: nothing in its output differs from image to image; "
-        "aux1 below it can still learn, what is above cannot."
+        "from conv2 on it hardly matters what the image is: nothing of its output differs from image to "
+        "image; 5% or more in runs that learn. aux1 below it can still learn, what is above cannot."
+    )
+    assert str(found["dead ReLUs"]) == (
+        "dead ReLUs at step 25: no image switches on most units of conv2 (100%) and conv3 (100%); in runs\n"
+        "  that learn at most 50% are off. They have no gradient to come back with: it takes a new start.\n"
+        "  try --lr 0.05: --lr 2 is 40 times the default"
     )
 
 
@@ -84,17 +89,17 @@ def test_some_dead_units_are_not_a_dead_layer():
 def test_a_head_below_that_is_dead_too_is_not_said_to_learn():
     model = Deep()
     model.conv1.bias.data[...] = -100.0
-    assert findings(model)["dead trunk"].seen.endswith(
-        "gets past conv1: nothing in its output differs from image to image."
-    )
+    seen = findings(model)["dead trunk"].seen
+    assert seen.startswith("from conv1 on")
+    assert "aux1" not in seen
 
 
 def test_zero_initialisation():
     found = findings(Deep(scheme="zero"))
     assert found.keys() == {"equal units", "dead trunk"}, "what follows from equal units is not said again"
     assert list(found["equal units"].where) == ["conv1", "aux1", "conv2", "conv3", "fc"]
-    assert "(they are zero)" in found["equal units"].seen
-    assert "--initialisation he" in found["equal units"].advice
+    assert "have the same weights, zero: " in found["equal units"].seen
+    assert found["equal units"].advice[0].startswith("try --initialisation he: ")
 
 
 def test_equal_units_that_are_not_zero():
@@ -132,7 +137,8 @@ def test_vanishing_gradient():
 def test_exploding_steps():
     found = findings(Deep(), lr=1e4)
     assert "fc" in found["exploding steps"].where
-    assert "--clip-norm 2" in str(found["exploding steps"])
+    assert "of its norm" in found["exploding steps"].seen
+    assert "--clip-norm" not in str(found["exploding steps"]), "it is 2 already"
 
 
 def test_figures_are_what_they_say():
@@ -169,23 +175,49 @@ def test_looking_leaves_everything_as_it_was():
         assert parameter.grad is grad
 
 
+def test_a_dead_trunk_is_named_by_its_lowest_block():
+    """It comes on block by block: caught far up, it began where the signal is already too weak."""
+    healthy = look(Deep())
+    fading = {"conv1": 0.5, "aux1": 1e-9, "conv2": 4.4e-3, "conv3": 2e-3, "dropout": 1.5e-3, "fc": 6e-6}
+    almost = replace(healthy, signals={**fading, "fc": 1.1e-3})
+    news = News(SETTINGS)
+    assert [finding.kind for finding in news.of(almost, 2)] == [], "nothing is caught yet"
+    (finding,) = news.of(replace(healthy, signals=fading), 25)
+    assert list(finding.where) == ["conv2", "conv3", "dropout", "fc"]
+    assert finding.seen.startswith("from conv2 on it hardly matters what the image is: 0.44% of its output ")
+    assert "image, 0.0006% in fc; 5% or more in runs that learn." in finding.seen
+    (lower,) = news.of(replace(healthy, signals={**fading, "conv1": 9e-3}), 45)
+    assert str(lower) == "dead trunk at step 45: it has spread to conv1 (0.9%)."
+    assert news.of(replace(healthy, signals={**fading, "fc": 9e-3}), 46) == []
+    recovered = dict.fromkeys(fading, 0.02)
+    (over,) = news.of(replace(healthy, signals=recovered), 90)
+    assert over.over
+    assert "conv1" in over.where
+
+
 def test_news_is_said_once_and_taken_back_once():
-    news, healthy, sick = News(), look(Deep()), replace(look(Deep()), dead={"conv1": 0.9, "conv2": 0.2})
+    news, healthy = News(SETTINGS), look(Deep())
+    sick = replace(healthy, dead={"conv1": 0.9, "conv2": 0.2})
     worse, wobbling = replace(sick, dead={"conv1": 0.9, "conv2": 0.85}), replace(sick, dead={"conv1": 0.7})
-    said = [
-        [str(f) for f in news.of(found)] for found in (healthy, sick, sick, worse, wobbling, healthy, healthy)
-    ]
-    assert [len(of_look) for of_look in said] == [0, 1, 0, 1, 0, 1, 0]
+    looks = (healthy, sick, sick, worse, wobbling, healthy, healthy, sick)
+    said = [[str(f) for f in news.of(found, step)] for step, found in enumerate(looks)]
+    assert [len(of_look) for of_look in said] == [0, 1, 0, 1, 0, 1, 0, 1]
     assert "conv1 (90%)" in said[1][0]
-    assert "conv2 (85%)" in said[3][0]
-    assert "What usually helps" in said[1][0]
-    assert "What usually helps" not in said[3][0], "once is enough"
-    assert "conv1" not in said[3][0]
-    assert said[5] == ["dead ReLUs: this is over."]
+    assert "try --lr 0.05" in said[1][0]
+    assert said[3] == ["dead ReLUs at step 3: it has spread to conv2 (85%)."], "explained once is enough"
+    assert said[5] == ["dead ReLUs at step 5: this is over."]
+    assert said[7] == ["dead ReLUs at step 7: it has come back in conv1 (90%)."]
 
 
 def test_every_failure_has_room_between_caught_and_over():
-    assert all(failure.caught != failure.over and failure.advice for failure in FAILURES)
+    assert all(failure.caught != failure.over and failure.causes for failure in FAILURES)
+
+
+def test_messages_fit_a_terminal():
+    model = Deep()
+    model.conv1.bias.data[...] = -100.0
+    for finding in findings(model).values():
+        assert max(map(len, str(finding).splitlines())) <= 100
 
 
 # ---- in a run ----
@@ -231,11 +263,15 @@ def test_a_dead_run_is_told_early_and_summed_up(network, config, splits, start, 
     run = start("run", config)
     train(dead(network), config, splits, run)
     said = capsys.readouterr().out.splitlines()
-    first = next(i for i, line in enumerate(said) if line.startswith("dead ReLUs: "))
+    first = next(i for i, line in enumerate(said) if line.startswith("dead ReLUs at step 2: "))
     assert first < next(i for i, line in enumerate(said) if line.startswith("epoch 1/3"))
-    assert sum(line.startswith("dead ReLUs: ") for line in said) == 1, "once is enough"
-    assert said[-1].startswith("what the watch saw: ")
-    assert "dead ReLUs in conv (from step 2 on)" in said[-1]
+    assert sum(line.startswith("dead ReLUs at ") for line in said) == 1, "once is enough"
+    summary = next(i for i, line in enumerate(said) if line.startswith("what the watch saw: "))
+    assert "dead ReLUs in conv (from step 2 on)" in " ".join(map(str.strip, said[summary:]))
+    rate = "  try --lr 0.05: --lr 0.1 is 2 times the default"
+    assert [i > summary for i, line in enumerate(said) if line == rate] == [False, True], (
+        "said with the first finding, not with those after it, and at the end"
+    )
     record = next(line for line in lines(run) if line["kind"] == "dead ReLUs")
     assert (record["step"], record["epoch"], record["where"], record["over"]) == (2, 1, {"conv": 1.0}, False)
 
@@ -267,7 +303,8 @@ def test_divergence_says_what_was_seen_before(network, config, splits, start):
     run = start("run", config)
     with pytest.raises(
         NonFiniteLossError,
-        match=r"--lr; before that: .*dead ReLUs in conv \(from step 2 on\)",
+        match=r"to start again, try --lr 0\.05: --lr 0\.1 is 2 times .*; before that: .*"
+        r"dead ReLUs in conv \(from step 2 on\)",
     ):
         train(dead(network), config, splits, run)
     (record,) = [line for line in lines(run) if line["kind"] == "not finite"]
@@ -285,10 +322,65 @@ def test_no_memory_to_look_is_no_reason_to_stop(network, config, splits, start, 
 def test_what_is_over_in_part_goes_on(network, config, splits, start):
     run = start("run", config)
     records = [
-        {"step": 0, "epoch": 1, "kind": "plateau", "where": {"main": 2.3, "aux1": 2.3}, "over": False},
+        {"step": 0, "epoch": 1, "kind": "plateau", "where": {"aux1": 2.3, "main": 2.3}, "over": False},
         {"step": 0, "epoch": 1, "kind": "plateau", "where": {"main": 1.0}, "over": True},
     ]
+    records = [{**record, "advice": "a lower --lr."} for record in records]  # as earlier versions wrote it
     (run.path / FINDINGS).write_text("".join(json.dumps(record) + "\n" for record in records))
     watch = TrainingWatch(network(), TrainingState(network(), config, 3), splits, run)
     assert watch.so_far() == "plateau in main and 1 more (from step 0 on)"
     assert watch.plateau.stuck == {"aux1"}
+    assert watch.summary() == "what the watch saw: plateau in main and 1 more (from step 0 on)"
+
+
+def test_what_was_said_before_a_stop_is_not_said_again(network, config, splits, start, capsys):
+    run = start("run", config)
+    splits.train.crash_at = (1, 1)
+    with pytest.raises(KeyboardInterrupt):
+        train(dead(network), config, splits, run)
+    before = capsys.readouterr().out
+    splits.train.crash_at = None
+    train(dead(network), config, splits, run)
+    after, summary = capsys.readouterr().out.split("what the watch saw: ")
+    assert "dead ReLUs at step 2: " in before
+    assert "try --lr 0.05: " in before
+    assert "dead ReLUs at" not in after
+    assert "try --lr 0.05: " not in after
+    assert "dead ReLUs in conv (from step 2 on)" in " ".join(summary.split())
+    assert "try --lr 0.05: " in summary
+
+
+def test_a_run_that_diverges_again_is_told_once(network, config, splits, start):
+    """In the first step after a checkpoint: the finding is of the step that could not be taken."""
+    config = replace(config, schedule="step", step_epochs=1, step_factor=1e31)
+    run = start("run", config)
+    for _ in range(2):
+        with pytest.raises(NonFiniteLossError, match="in epoch 2") as caught:
+            train(network(), config, splits, run)
+        assert "not finite in" not in str(caught.value)
+    (record,) = [line for line in lines(run) if line["kind"] == "not finite"]
+    assert (record["step"], record["epoch"]) == (int(str(caught.value).split("at step ")[1].split()[0]), 2)
+    assert record["advice"][0].startswith("try --lr 0.05: ")
+
+
+def test_a_resumed_watch_explains_nothing_again_and_sums_up(network, config, splits, start):
+    run = start("run", config)
+    advice = "try --lr 0.05: --lr 0.1 is 2 times the default"
+    first = {
+        "step": 0, "epoch": 1, "kind": "dead ReLUs", "where": {"aux1": 1.0}, "seen": "", "advice": [advice],
+        "over": False,
+    }  # fmt: skip
+    (run.path / FINDINGS).write_text(json.dumps(first) + "\n")
+    state = TrainingState(network(), config, 3)
+    watch = TrainingWatch(network(), state, splits, run)
+    assert watch.summary().splitlines() == [
+        "what the watch saw: dead ReLUs in aux1 (from step 0 on)",
+        f"  {advice}",
+    ]
+    sick = replace(look(Deep()), dead={"aux1": 1.0, "conv": 0.9})
+    assert [finding.seen for finding in watch.news.of(sick, 2)] == ["it has spread to conv (90%)."]
+    (run.path / FINDINGS).write_text(json.dumps(first) + "\n" + json.dumps({**first, "over": True}) + "\n")
+    watch = TrainingWatch(network(), state, splits, run)
+    assert watch.summary() == "what the watch saw: dead ReLUs in aux1 (from step 0 to 0)", (
+        "and nothing to try"
+    )
