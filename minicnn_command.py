@@ -20,7 +20,7 @@ def main() -> int:
 
         return run()
 
-    # An exception would not do: what is raised in the middle of an import may be caught, or printed, by others.
+    # An exception would not do: raised in the middle of an import it may be caught, or printed, by others.
     signal.signal(signal.SIGINT, _stop)
     from minicnn.cli import main as run
 

@@ -20,7 +20,8 @@ def test_the_command():
 
 
 @pytest.mark.parametrize(
-    "loaded", ["numpy.version", "numpy._core.multiarray", "numpy", "minicnn.errors", "minicnn.nn", "minicnn.cli.train"]
+    "loaded",
+    ["numpy.version", "numpy._core.multiarray", "numpy", "minicnn.errors", "minicnn.nn", "minicnn.cli.train"],
 )
 def test_interrupted_while_it_is_being_loaded(loaded):
     """`-X importtime` writes a line when a module is loaded: so it is known how far the process has come."""

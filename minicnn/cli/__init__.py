@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         standard error), 130 if the user stopped it.
     """
     try:
-        if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name need not be text, nor known to the terminal
+        if isinstance(
+            sys.stdout, io.TextIOWrapper
+        ):  # a file's name need not be text, nor known to the terminal
             sys.stdout.reconfigure(errors="backslashreplace")
         options = build_parser().parse_args(arguments)
         status: int = options.command(options)

@@ -100,7 +100,9 @@ def test_a_plateau_divides_as_training_does(capsys, tmp_path):
     settings = ("--batch-size", "32", "--lr", "0.02")
     for run, schedule in ((divided, ("plateau", "--patience", "1")), (constant, ("constant",))):
         assert main(["train", *flags, *settings, "--out", schedule[0], "--schedule", *schedule]) == 0
-        rows = [json.loads(line) for line in (tmp_path / schedule[0] / "metrics.jsonl").read_text().splitlines()]
+        rows = [
+            json.loads(line) for line in (tmp_path / schedule[0] / "metrics.jsonl").read_text().splitlines()
+        ]
         assert [epoch["main"] for epoch in run["validation"]] == [row["val_accuracy"] for row in rows]
         assert run["lr"] == [row["lr"] for row in rows]
         result = json.loads((tmp_path / schedule[0] / "result.json").read_text())
@@ -134,7 +136,11 @@ def test_scale(capsys, tmp_path):
 
 def test_results_do_not_depend_on_threads(capsys):
     first, second = (
-        json.loads(printed(capsys, "heads", *QUICK, "--seeds", "1", "--format", "json", "--threads", threads, "--force"))
+        json.loads(
+            printed(
+                capsys, "heads", *QUICK, "--seeds", "1", "--format", "json", "--threads", threads, "--force"
+            )
+        )
         for threads in ("1", "2")
     )
     assert first == second
@@ -206,11 +212,13 @@ def test_errors(capsys, tmp_path):
 
 def test_too_few_images(capsys, tmp_path):
     """The error names what was typed, and what would do."""
-    needed = "--limit: expected at least {} training images, {} for a batch and {} to hold back for validation, got"
+    needed = (
+        "--limit: expected at least {} training images, {} for a batch and {} to hold back for validation"
+    )
     for name, enough, batch in (("heads", 40, 32), ("scale", 36, 32), ("injection", 18, 16)):
         for limit in (1, batch, enough - 1):
             message = needed.format(enough, batch, enough - batch)
-            assert f"{message} {limit}\n" in fails(capsys, name, *QUICK[:4], "--limit", str(limit))
+            assert f"{message}, got {limit}\n" in fails(capsys, name, *QUICK[:4], "--limit", str(limit))
     title = "trained on 32 images of shapes"
     assert title in printed(capsys, "pooling", *QUICK[:4], "--limit", "40", "--seeds", "1")
 
@@ -227,7 +235,9 @@ def test_too_few_images(capsys, tmp_path):
 @pytest.mark.parametrize("taken", ["heads.png", "heads.json"])
 def test_nothing_is_replaced_unasked(capsys, tmp_path, taken):
     (tmp_path / taken).write_text("mine")
-    message = f"{taken} is there already, of an earlier experiment perhaps: --png FILE.png takes another name, "
+    message = (
+        f"{taken} is there already, of an earlier experiment perhaps: --png FILE.png takes another name, "
+    )
     assert message in fails(capsys, "heads", *QUICK)
     assert (tmp_path / taken).read_text() == "mine"
     printed(capsys, "heads", *QUICK, "--seeds", "1", "--force")
@@ -236,4 +246,6 @@ def test_nothing_is_replaced_unasked(capsys, tmp_path, taken):
 
 def test_networks_that_guess(capsys):
     text = printed(capsys, "pooling", *QUICK, "--seeds", "1")
-    assert "\nNot learnt: 2 of 2 networks guess (about 10% right), so this says nothing; raise --epochs" in text
+    assert (
+        "\nNot learnt: 2 of 2 networks guess (about 10% right), so this says nothing; raise --epochs" in text
+    )

@@ -118,7 +118,9 @@ def _add_common_flags(parser: argparse.ArgumentParser, name: str, defaults: Defa
         "--png", metavar="FILE",
         help=f"the picture; the numbers go into a .json file beside it (default: {name}.png)",
     )  # fmt: skip
-    parser.add_argument("--force", action="store_true", help="replace picture and numbers that are there already")
+    parser.add_argument(
+        "--force", action="store_true", help="replace picture and numbers that are there already"
+    )
     parser.add_argument(
         "--format", choices=("table", "json"), default="table", help="what is printed (default: table)"
     )

@@ -55,8 +55,8 @@ class Output:
         for file in (self.picture, self.numbers):  # what took minutes to measure
             if file.exists() and not options.force:
                 raise UsageError(
-                    f"{file} is there already, of an earlier experiment perhaps: --png FILE.png takes another "
-                    "name, --force replaces it"
+                    f"{file} is there already, of an earlier experiment perhaps: --png FILE.png takes "
+                    "another name, --force replaces it"
                 )
         self.as_json = options.format == "json"
         self.name = name

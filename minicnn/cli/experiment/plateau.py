@@ -1,4 +1,4 @@
-"""`minicnn experiment plateau`: a rate that is divided when validation stops improving, against a constant one."""
+"""`minicnn experiment plateau`: a rate divided when validation stops improving, against a constant one."""
 
 from __future__ import annotations
 

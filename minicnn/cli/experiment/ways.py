@@ -1,4 +1,4 @@
-"""What `minicnn experiment heads`, `pooling` and `plateau` have in common: a network, trained in several ways."""
+"""What `minicnn experiment heads`, `pooling` and `plateau` share: a network, trained in several ways."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     Run = TypeVar("Run", bound=WayRun)
 
-# Half a minute a training on two cores, at the end of which nine in ten are right, so that there is room for a
-# difference in both directions.
+# Half a minute a training on two cores, at the end of which nine in ten are right, so that there is room for
+# a difference in both directions.
 DEFAULTS = Defaults(seeds=5, images=5000, batch_size=32)
 VAL_FRACTION = 0.2
 

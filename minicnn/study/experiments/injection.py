@@ -201,7 +201,9 @@ class Injection:
     def _guessing(self) -> list[str]:
         """Say which trained networks guess; what is said about gradients at the start holds all the same."""
         trained = {
-            f"{case.activation} {'with' if case.heads else 'without'} heads": [m.accuracy for m in self.of(case)]
+            f"{case.activation} {'with' if case.heads else 'without'} heads": [
+                m.accuracy for m in self.of(case)
+            ]
             for case in self.cases
             if case.trained
         }

@@ -1,7 +1,7 @@
 """Whether it helps to divide the learning rate when validation stops improving.
 
-Lectures give it as the rule of thumb: train at a high rate, watch the validation error, divide the rate by ten
-when it stops falling. Here the same network is trained with
+Lectures give it as the rule of thumb: train at a high rate, watch the validation error, divide the rate by
+ten when it stops falling. Here the same network is trained with
 
     divided     a tenth of the rate after every epoch whose validation loss is no new best
     constant    the same rate throughout
@@ -11,6 +11,7 @@ Until the first division the two are the same run, to the last bit: what differs
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -35,16 +36,20 @@ class PlateauExperiment(WaysExperiment[WayRun]):
             for run in self.of(DIVIDED)
         ]
 
-    def after_division(self, way: str, number: Callable[[Sequence[float]], float]) -> Repetitions:
+    def after_division(
+        self, way: str, number: Callable[[Sequence[float]], float], epochs: int = 1
+    ) -> Repetitions | None:
         """Take a number from the validation accuracies (in percent) of all epochs after the first division.
 
-        For each seed in which there was one.
+        For each seed with at least so many such epochs; None if there is no such seed.
         """
-        return Repetitions([
-            number([100 * epoch["main"] for epoch in run.validation[division:]])
+        curves = [
+            [100 * epoch["main"] for epoch in run.validation[division:]]
             for run, division in zip(self.of(way), self.divisions(), strict=True)
             if division is not None
-        ])  # fmt: skip
+        ]
+        numbers = [number(curve) for curve in curves if len(curve) >= epochs]
+        return Repetitions(numbers) if numbers else None
 
     def table(self) -> list[str]:
         divisions = self.divisions()
@@ -75,30 +80,36 @@ class PlateauExperiment(WaysExperiment[WayRun]):
         return [f"Epochs before the first division: {', '.join(by_seed)}"]
 
     def findings(self) -> list[str]:
-        divided = sum(division is not None for division in self.divisions())
-        if not divided:
+        if not any(self.divisions()):
             return ["validation never stopped improving, so the rate was never divided; raise --epochs"]
-        found = [
-            self._compared("in the epoch after the first division", lambda after: after[0]),
-            self._compared("as a mean over all epochs after it", lambda after: sum(after) / len(after)),
-        ]
-        if all(division is None or division < len(self.runs[0].validation) - 1 for division in self.divisions()):
-            moves = minus(self.after_division(DIVIDED, _moves), self.after_division(CONSTANT, _moves))
-            how_far = [f"{self.after_division(way, _moves).mean:.1f}" for way in self.ways]
-            found.append(
-                f"from epoch to epoch after it accuracy moves by {how_far[0]} up or down with a divided rate, "
-                f"by {how_far[1]} with a constant one: {points(moves)} "
-                f"({said(moves, 'less steady', 'steadier')})"
-            )
         at_end = minus(self.test(DIVIDED), self.test(CONSTANT))
         return [
-            *found,
-            f"at the end, on test images: {points(at_end)} ({said(at_end, 'dividing helps', 'dividing harms')})",
+            *self._after_division("in the epoch after the first division", lambda curve: curve[0]),
+            *self._after_division("as a mean over all epochs after it", statistics.fmean),
+            *self._steadiness(),
+            f"at the end, on test images: {_judged(at_end)}",
         ]
 
-    def _compared(self, when: str, number: Callable[[Sequence[float]], float]) -> str:
-        difference = minus(self.after_division(DIVIDED, number), self.after_division(CONSTANT, number))
-        return f"{when}: {points(difference)} ({said(difference, 'dividing helps', 'dividing harms')})"
+    def _after_division(self, when: str, number: Callable[[Sequence[float]], float]) -> list[str]:
+        divided, constant = (self.after_division(way, number) for way in self.ways)
+        if divided is None or constant is None:
+            return []
+        return [f"{when}: {_judged(minus(divided, constant))}"]
+
+    def _steadiness(self) -> list[str]:
+        divided, constant = (self.after_division(way, _moves, epochs=2) for way in self.ways)
+        if divided is None or constant is None:
+            return []
+        difference = minus(divided, constant)
+        return [
+            f"from epoch to epoch after it accuracy moves by {divided.mean:.1f} up or down with a divided "
+            f"rate, by {constant.mean:.1f} with a constant one: {points(difference)} "
+            f"({said(difference, 'less steady', 'steadier')})"
+        ]
+
+
+def _judged(difference: Repetitions) -> str:
+    return f"{points(difference)} ({said(difference, 'dividing helps', 'dividing harms')})"
 
 
 def _moves(accuracies: Sequence[float]) -> float:

@@ -174,8 +174,8 @@ class ScaleExperiment:
                 return f"{size}; chance alone would give as much, so nothing can be said"
             detectable = [slope.detectable for slope in slopes.values()]
             return (
-                f"{size}, and no single interval reaches above {most:z.2f}. That modules pick their filters by "
-                f"the size of the object is not seen here; slopes of {min(detectable):.2f} to "
+                f"{size}, and no single interval reaches above {most:z.2f}. That modules pick their filters "
+                f"by the size of the object is not seen here; slopes of {min(detectable):.2f} to "
                 f"{max(detectable):.2f}, depending on the module, would have been seen four times out of five"
             )
         if up > len(signs) / 2 and down == 0:

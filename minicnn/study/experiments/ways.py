@@ -107,7 +107,9 @@ class WaysExperiment(Generic[Run]):
         if len(self.seeds) > 1:
             head += ", with the interval in which their mean lies (confidence 95%)"
         lines = [f"{head}:", *(f"- {finding}." for finding in self.findings())]
-        guessing = Guessing({way: [run.test["main"] for run in self.of(way)] for way in self.ways}, self.classes)
+        guessing = Guessing(
+            {way: [run.test["main"] for run in self.of(way)] for way in self.ways}, self.classes
+        )
         return [_filled(line) for line in guessing.judge(lines)]
 
     def __str__(self) -> str:

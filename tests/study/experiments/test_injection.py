@@ -130,4 +130,6 @@ def test_networks_that_guess():
         10,
     )
     line = " ".join(found.verdict()[-1].split())
-    assert line.startswith("After training still guessing, so not learnt: sigmoid without heads 1 of 2; raise --epochs")
+    assert line.startswith(
+        "After training still guessing, so not learnt: sigmoid without heads 1 of 2; raise --epochs"
+    )

@@ -60,7 +60,10 @@ def test_images_no_branch_speaks_about():
         ({"a": 0.5, "b": 0.4, "c": 0.3}, "this is what the lectures say"),
         ({"a": -0.5, "b": -0.4, "c": -0.3}, "this is the opposite of what the lectures say"),
         ({"a": 0.5, "b": -0.4, "c": 0.3}, "it depends on the module"),
-        ({"a": -0.01, "b": -0.01, "c": -0.01}, "interval reaches above 0.02. That modules pick their filters by the"),
+        (
+            {"a": -0.01, "b": -0.01, "c": -0.01},
+            "interval reaches above 0.02. That modules pick their filters by the",
+        ),
         ({"a": -0.01, "b": -0.01, "c": 0.9}, "chance alone would give as much, so nothing can be said"),
     ],
 )

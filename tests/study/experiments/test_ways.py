@@ -88,7 +88,8 @@ def test_networks_that_guess():
                  for number, way in enumerate((WITH, WITHOUT, RATES)) for seed in range(3))  # fmt: skip
     (line,) = said(HeadsExperiment(runs, 10))
     assert line == (
-        "Not learnt: 9 of 9 networks guess (about 10% right), so this says nothing; raise --epochs or --limit."
+        "Not learnt: 9 of 9 networks guess (about 10% right), so this says nothing; "
+        "raise --epochs or --limit."
     )
     assert str(HeadsExperiment(runs, 10)).splitlines()[-1] == line
     assert HeadsExperiment(runs, 10).to_json()["verdict"] == [line]
@@ -147,7 +148,7 @@ def test_table_json_and_picture(tmp_path):
 
 
 def plateau(divisions=(2, 3, None), epochs=5):
-    """The rate is divided after so many epochs; from then on the divided run is steady, and better at first."""
+    """The rate is divided after so many epochs; from then on the divided run is steady, and better."""
     runs = []
     for seed, division in enumerate(divisions):
         constant = [0.4, 0.6, *(0.8 if epoch % 2 else 0.7 for epoch in range(2, epochs))]
@@ -186,7 +187,8 @@ def test_what_is_said_about_dividing():
 def test_little_to_say_about_dividing():
     assert "the rate was never divided; raise --epochs" in said(plateau((None, None)))[1]
     lines = said(plateau((2, 4)))  # of the second there is one epoch, which does not move
-    assert not any("moves" in line for line in lines)
+    assert "by 10.0 with a constant one: -10.0 (cannot be told from 1 seed)" in lines[3]
+    assert not any("moves" in line for line in said(plateau((4, 4))))
     assert "cannot be told from 1 seed)" in said(plateau((2,)))[1]
     lines = said(plateau((2, None, None)))
     assert "cannot be told from 1 seed)" in lines[1], "there was one division"
