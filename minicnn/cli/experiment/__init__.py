@@ -18,6 +18,7 @@ examples:
   minicnn experiment heads            five seeds; some minutes on two cores
   minicnn experiment heads --data cifar10 --data-dir DIR --limit 10000 --seeds 3
   minicnn experiment scale --seeds 2 --png filters.png
+  minicnn experiment plateau          twenty minutes; the table shows every epoch
   minicnn experiment heads --help     what is compared with what
 """
 
