@@ -40,6 +40,8 @@ def check_output_file(flag: str, path: str | Path, suffix: str | None = None) ->
         What the name has to end in, in small or capital letters.
     """
     file = Path(path)
+    if not str(path):
+        raise UsageError(f"{flag}: expected a file to write, got an empty name")
     if file.is_dir():
         raise UsageError(f"{flag}: expected a file to write, got the folder {file}")
     if suffix is not None and file.suffix.lower() != suffix:

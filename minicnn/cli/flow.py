@@ -81,6 +81,10 @@ def add_flow_flags(parser: argparse.ArgumentParser) -> None:
         help="of an experiment: how often everything is repeated (default: 2)",
     )  # fmt: skip
     parser.add_argument(
+        "--force", action="store_true",
+        help="of an experiment: replace picture and numbers that are there already",
+    )  # fmt: skip
+    parser.add_argument(
         "--threads", metavar="N", type=positive_whole_number,
         help="threads to use; results do not depend on it (default: the cores this process may use)",
     )  # fmt: skip
@@ -96,8 +100,8 @@ def flow_command(options: argparse.Namespace) -> int:
         check_output_file("--png", options.png, ".png")
     if options.experiment is not None:
         return _injection(options)
-    for name in ("epochs", "seeds"):
-        if getattr(options, name) is not None:
+    for name in ("epochs", "seeds", "force"):
+        if getattr(options, name):
             raise UsageError(f"--{name} belongs to --experiment")
 
     network, config, images, title = _network_and_images(options)

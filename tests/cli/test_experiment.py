@@ -81,6 +81,34 @@ def test_pooling(capsys, tmp_path):
     assert (tmp_path / "pooling.png").exists()
 
 
+def test_plateau(capsys, tmp_path):
+    arguments = ("plateau", "--width", "0.02", "--epochs", "3", "--limit", "96", "--seeds", "1")
+    text = printed(capsys, *arguments)
+    assert "epoch         rate was divided       divided      constant   divided - constant" in text
+    divided, constant = json.loads((tmp_path / "plateau.json").read_text())["runs"]
+    assert constant["lr"] == [0.02] * 3
+    assert divided["lr"] == pytest.approx([0.02, 0.02, 0.002]), "guessing, it does not improve for long"
+    assert [len(run["validation"]) for run in (divided, constant)] == [3, 3]
+
+
+def test_a_plateau_divides_as_training_does(capsys, tmp_path):
+    """The same run as that of `minicnn train` with the flags that docs/claims.md names."""
+    flags = ("--width", "0.02", "--epochs", "4", "--limit", "96", "--seed", "3")
+    printed(capsys, "plateau", *flags, "--seeds", "1")
+    divided, constant = json.loads((tmp_path / "plateau.json").read_text())["runs"]
+    assert min(divided["lr"]) < 0.001, "divided twice"
+    settings = ("--batch-size", "32", "--lr", "0.02")
+    for run, schedule in ((divided, ("plateau", "--patience", "1")), (constant, ("constant",))):
+        assert main(["train", *flags, *settings, "--out", schedule[0], "--schedule", *schedule]) == 0
+        rows = [
+            json.loads(line) for line in (tmp_path / schedule[0] / "metrics.jsonl").read_text().splitlines()
+        ]
+        assert [epoch["main"] for epoch in run["validation"]] == [row["val_accuracy"] for row in rows]
+        assert run["lr"] == [row["lr"] for row in rows]
+        result = json.loads((tmp_path / schedule[0] / "result.json").read_text())
+        assert run["test"]["main"] == result["test_accuracy"]
+
+
 def test_a_flattened_network_starts_as_the_other():
     config = resolve_config({"width": 0.02})
     plain, flattened = (short_training.starting_network(config, 10) for _ in range(2))
@@ -108,7 +136,11 @@ def test_scale(capsys, tmp_path):
 
 def test_results_do_not_depend_on_threads(capsys):
     first, second = (
-        json.loads(printed(capsys, "heads", *QUICK, "--seeds", "1", "--format", "json", "--threads", threads))
+        json.loads(
+            printed(
+                capsys, "heads", *QUICK, "--seeds", "1", "--format", "json", "--threads", threads, "--force"
+            )
+        )
         for threads in ("1", "2")
     )
     assert first == second
@@ -150,7 +182,7 @@ def test_stopped_after_a_seed(capsys, tmp_path, monkeypatch):
     assert len(json.loads((tmp_path / "heads.json").read_text())["runs"]) == 3
 
     message = "minicnn: heads: stopped; no seed was finished\n"
-    assert printed(capsys, "heads", *QUICK, "--seed", "1", status=130, err=message) == ""
+    assert printed(capsys, "heads", *QUICK, "--seed", "1", "--png", "1.png", status=130, err=message) == ""
 
 
 def test_a_training_that_diverges(capsys, monkeypatch):
@@ -175,6 +207,45 @@ def test_errors(capsys, tmp_path):
     assert "got the folder taken.json" in fails(capsys, "scale", "--png", "taken.png")
     assert "unrecognized arguments: --data" in fails(capsys, "scale", "--data", "cifar10")
     assert "invalid choice: 'relu'" in fails(capsys, "injection", "--activation", "relu")
-    message = "--limit: expected enough for a batch of 32 training images, got 20, of which"
-    for name in ("heads", "scale"):
-        assert message in fails(capsys, name, *QUICK[:4], "--limit", "20")
+    assert "--png: expected a file to write, got an empty name" in fails(capsys, "scale", "--png", "")
+
+
+def test_too_few_images(capsys, tmp_path):
+    """The error names what was typed, and what would do."""
+    needed = (
+        "--limit: expected at least {} training images, {} for a batch and {} to hold back for validation"
+    )
+    for name, enough, batch in (("heads", 40, 32), ("scale", 36, 32), ("injection", 18, 16)):
+        for limit in (1, batch, enough - 1):
+            message = needed.format(enough, batch, enough - batch)
+            assert f"{message}, got {limit}\n" in fails(capsys, name, *QUICK[:4], "--limit", str(limit))
+    title = "trained on 32 images of shapes"
+    assert title in printed(capsys, "pooling", *QUICK[:4], "--limit", "40", "--seeds", "1")
+
+    for images, got in ((1, "fewer"), (4, "6")):  # of each class, one is for testing
+        for name in "ab":
+            (tmp_path / "photos" / name).mkdir(parents=True, exist_ok=True)
+            for number in range(images):
+                Image.new("RGB", (32, 32)).save(tmp_path / "photos" / name / f"{number}.png")
+        message = fails(capsys, "heads", "--data", "folder", "--data-dir", "photos")
+        assert message.startswith("minicnn: error: --data-dir: expected at least 40 training images, 32 for")
+        assert message.endswith(f"got {got}\n")
+
+
+@pytest.mark.parametrize("taken", ["heads.png", "heads.json"])
+def test_nothing_is_replaced_unasked(capsys, tmp_path, taken):
+    (tmp_path / taken).write_text("mine")
+    message = (
+        f"{taken} is there already, of an earlier experiment perhaps: --png FILE.png takes another name, "
+    )
+    assert message in fails(capsys, "heads", *QUICK)
+    assert (tmp_path / taken).read_text() == "mine"
+    printed(capsys, "heads", *QUICK, "--seeds", "1", "--force")
+    assert (tmp_path / taken).read_bytes() != b"mine"
+
+
+def test_networks_that_guess(capsys):
+    text = printed(capsys, "pooling", *QUICK, "--seeds", "1")
+    assert (
+        "\nNot learnt: 2 of 2 networks guess (about 10% right), so this says nothing; raise --epochs" in text
+    )

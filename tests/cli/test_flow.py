@@ -136,6 +136,9 @@ def test_errors(run, capsys, tmp_path):
     assert "takes no nowhere" in fails(capsys, "flow", "nowhere", *experiment[1:])
     assert "does not go together" in fails(capsys, *experiment, "--batch-size", "3")
     assert "got relu" in fails(capsys, *experiment, "--activation", "relu")
+    assert fails(capsys, "flow", "--force") == "--force belongs to --experiment"
+    (tmp_path / "there.png").write_text("mine")
+    assert "is there already" in fails(capsys, *experiment, "--png", str(tmp_path / "there.png"))
     assert "got csv" in fails(capsys, *experiment, "--format", "csv")
 
 
@@ -171,7 +174,9 @@ def test_the_experiment(capsys, tmp_path, monkeypatch):
         capsys, "--experiment", "injection", "--width", "0.02", "--epochs", "1", "--seeds", "2",
         "--activation", "tanh", "--png", "heads.png",
     )  # fmt: skip
-    assert text.startswith("googlenet-cifar of width 0.02, trained on 48 images of shapes for 1 epochs")
+    assert text.startswith(
+        "googlenet-cifar of width 0.02, trained on 43 images of shapes for 1 epochs; gradients on 43"
+    )
     assert "the picture is heads.png, the numbers are in heads.json" in text
     assert is_png(tmp_path / "heads.png")
     cases = json.loads((tmp_path / "heads.json").read_text())["cases"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from minicnn.cli.experiment import injection, scale, ways
+from minicnn.cli.experiment import injection, plateau, scale, ways
 from minicnn.cli.experiment.heads import heads_command
 from minicnn.cli.experiment.pooling import pooling_command
 from minicnn.cli.experiment.repetition import Defaults
@@ -18,6 +18,7 @@ examples:
   minicnn experiment heads            five seeds; some minutes on two cores
   minicnn experiment heads --data cifar10 --data-dir DIR --limit 10000 --seeds 3
   minicnn experiment scale --seeds 2 --png filters.png
+  minicnn experiment plateau          twenty minutes; the table shows every epoch
   minicnn experiment heads --help     what is compared with what
 """
 
@@ -35,6 +36,10 @@ SCALE = """\
 Asks whether an inception module picks its filter size by the size of the object. Trains networks on the
 embedded shapes, whose sizes are known, and measures what each branch contributes to the score of the right
 class, by gradient times activation and by silencing it, for small shapes and for large ones.
+"""
+PLATEAU = """\
+Trains the same network twice for each seed: at a constant rate, and at one that is divided by ten after every
+epoch that brought no better validation loss. Compares their accuracy epoch by epoch.
 """
 INJECTION = """\
 Asks whether the heads bring gradient to where it has vanished: networks with heads and without, with ReLU and
@@ -68,6 +73,10 @@ def add_experiment_flags(parser: argparse.ArgumentParser) -> None:
     pooling = add(
         "pooling", "is a classifier on averages more accurate?", POOLING, pooling_command, ways.DEFAULTS
     )  # fmt: skip
+    dividing = add(
+        "plateau", "does it help to divide the learning rate when validation stops improving?", PLATEAU,
+        plateau.plateau_command, plateau.DEFAULTS,
+    )  # fmt: skip
     add("scale", "do larger objects use larger filters?", SCALE, scale.scale_command, scale.DEFAULTS)
     vanishing = add(
         "injection", "do the heads bring gradient to where it has vanished?", INJECTION,
@@ -76,7 +85,7 @@ def add_experiment_flags(parser: argparse.ArgumentParser) -> None:
     vanishing.add_argument(
         "--activation", choices=("sigmoid", "tanh"), help="what ReLU is compared with (default: sigmoid)"
     )
-    for experiment in (heads, pooling, vanishing):
+    for experiment in (heads, pooling, dividing, vanishing):
         experiment.add_argument("--data", choices=DATA, help="data set (default: shapes)")
         experiment.add_argument("--data-dir", metavar="DIR", help="folder of the data")
 
@@ -110,6 +119,9 @@ def _add_common_flags(parser: argparse.ArgumentParser, name: str, defaults: Defa
         "--png", metavar="FILE",
         help=f"the picture; the numbers go into a .json file beside it (default: {name}.png)",
     )  # fmt: skip
+    parser.add_argument(
+        "--force", action="store_true", help="replace picture and numbers that are there already"
+    )
     parser.add_argument(
         "--format", choices=("table", "json"), default="table", help="what is printed (default: table)"
     )

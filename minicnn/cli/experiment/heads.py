@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from minicnn.cli.experiment.short_training import ShortTrainings, starting_network
-from minicnn.cli.experiment.ways import compare_ways, train_one_way
+from minicnn.cli.experiment.ways import VAL_FRACTION, compare_ways, train_one_way
 from minicnn.cli.measured_batch import choose_batch, seed_dropouts
 from minicnn.cli.networks import INPUT_SIZE
 from minicnn.training import Config, Images
@@ -22,7 +22,7 @@ def heads_command(options: argparse.Namespace) -> int:
     """Train, measure, print, draw; returns the exit status."""
     from minicnn.study.experiments.heads import HeadsExperiment
 
-    return compare_ways(options, "heads", HeadsExperiment, _train)
+    return compare_ways(options, "heads", HeadsExperiment, _train, val_fraction=VAL_FRACTION)
 
 
 def _train(way: str, config: Config, images: Images, trainings: ShortTrainings) -> HeadsRun:

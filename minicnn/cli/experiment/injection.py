@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from minicnn.cli.experiment.repetition import Defaults, repeat
+from minicnn.cli.experiment.repetition import Defaults, repeat, title_of
 from minicnn.cli.experiment.short_training import ShortTrainings, starting_network
 from minicnn.cli.measured_batch import choose_batch, seed_dropouts
 from minicnn.cli.networks import INPUT_SIZE
@@ -37,13 +37,11 @@ def injection_command(options: argparse.Namespace) -> int:
                 measurements.extend(_measure(case, images, INPUT_SIZE[config.model], trainings))
         # By activation, then with heads before without, then by moment: as it is read.
         measurements.sort(key=lambda m: (m.activation != "relu", not m.heads, m.trained))
-        return study.Injection(tuple(measurements))
+        return study.Injection(tuple(measurements), len(images.facts.class_names))
 
     def title(config: Config, images: Images) -> str:
-        return (
-            f"{config.model} of width {config.width:g}, trained on {config.limit:,} images of {config.data} "
-            f"for {config.epochs} epochs; gradients on {MEASURED_IMAGES} of them"
-        )
+        measured = min(MEASURED_IMAGES, images.facts.train_images)
+        return f"{title_of(config, images)}; gradients on {measured} of them"
 
     def config_of(seed: int) -> Config:
         return DEFAULTS.config(options, seed)

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from minicnn.cli.checks import check_output_file
+from minicnn.errors import UsageError
 from minicnn.training.durable import write_durably
 
 
@@ -32,7 +33,8 @@ class Output:
     Parameters
     ----------
     options : argparse.Namespace
-        Its `png` names the picture, and the numbers lie beside it; its `format` is "table" or "json".
+        Its `png` names the picture, and the numbers lie beside it; files that are there already are replaced
+        if it says `force`; its `format` is "table" or "json".
     name : str
         Of the experiment.
 
@@ -45,16 +47,23 @@ class Output:
     """
 
     def __init__(self, options: argparse.Namespace, name: str) -> None:
-        self.picture = Path(f"{name}.png" if options.png is None else options.png)
+        png = f"{name}.png" if options.png is None else options.png
+        check_output_file("--png", png, ".png")
+        self.picture = Path(png)
+        self.numbers = self.picture.with_suffix(".json")
+        check_output_file("--png", self.numbers)
+        for file in (self.picture, self.numbers):  # what took minutes to measure
+            if file.exists() and not options.force:
+                raise UsageError(
+                    f"{file} is there already, of an earlier experiment perhaps: --png FILE.png takes "
+                    "another name, --force replaces it"
+                )
         self.as_json = options.format == "json"
         self.name = name
         self.title = ""
         self.status = 0
         self._found: Findings | None = None
         self._start = time.perf_counter()
-        check_output_file("--png", self.picture, ".png")
-        self.numbers = self.picture.with_suffix(".json")
-        check_output_file("--png", self.numbers)
 
     def keep(self, found: Findings) -> None:
         """Write what is known so far."""

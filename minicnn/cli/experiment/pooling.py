@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from minicnn import models, nn
 from minicnn.cli.experiment.short_training import ShortTrainings, starting_network
-from minicnn.cli.experiment.ways import compare_ways, train_one_way
+from minicnn.cli.experiment.ways import VAL_FRACTION, compare_ways, train_one_way
 from minicnn.random import Stream, counter_generator
 from minicnn.training import Config, Images
 
@@ -21,7 +21,7 @@ def pooling_command(options: argparse.Namespace) -> int:
     """Train, measure, print, draw; returns the exit status."""
     from minicnn.study.experiments.pooling import PoolingExperiment
 
-    return compare_ways(options, "pooling", PoolingExperiment, _train)
+    return compare_ways(options, "pooling", PoolingExperiment, _train, val_fraction=VAL_FRACTION)
 
 
 def _train(way: str, config: Config, images: Images, trainings: ShortTrainings) -> PoolingRun:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -86,12 +87,34 @@ def repeat(
     with output, ShortTrainings(trainings_per_seed * len(chosen)) as trainings:
         for seed in chosen:
             config = config_of(seed)
-            images = load_images(config, INPUT_SIZE[config.model])
-            if config.batch_size > images.facts.train_images:  # the size of a batch is no flag here
-                raise UsageError(
-                    f"--limit: expected enough for a batch of {config.batch_size} training images, "
-                    f"got {config.limit}, of which {images.facts.train_images} are left to train on"
-                )
+            images = _load_enough(config)
             output.title = title(config, images)
             output.keep(measure(config, images, trainings))
     return output.status
+
+
+def _load_enough(config: Config) -> Images:
+    """Load the images of a training; says what to change if they would not fill a batch."""
+    least = _fewest_images(config)
+    needed = (
+        f"expected at least {least} training images, {config.batch_size} for a batch and "
+        f"{least - config.batch_size} to hold back for validation, got"
+    )
+    if config.limit is not None and config.limit < least:
+        raise UsageError(f"--limit: {needed} {config.limit}")
+    try:
+        facts = (images := load_images(config, INPUT_SIZE[config.model])).facts
+    except UsageError:  # of a single image none can be held back
+        raise UsageError(f"--data-dir: {needed} fewer") from None
+    if (found := facts.train_images + facts.val_images) < least:
+        raise UsageError(f"--data-dir: {needed} {found}")
+    return images
+
+
+def _fewest_images(config: Config) -> int:
+    """Return of how many images a batch is left after `data.split_validation` has taken its share."""
+    return next(
+        images
+        for images in itertools.count(config.batch_size + 1)
+        if images - max(1, round(config.val_fraction * images)) >= config.batch_size
+    )

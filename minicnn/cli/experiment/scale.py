@@ -35,7 +35,7 @@ def scale_command(options: argparse.Namespace) -> int:
         runs.append(_measure(network, config, images.facts, trained=False))
         trainings.train(network, config, splits, f"seed {config.seed}")
         runs.append(_measure(network, config, images.facts, trained=True))
-        return ScaleExperiment(tuple(runs))
+        return ScaleExperiment(tuple(runs), len(images.facts.class_names))
 
     return repeat(options, "scale", DEFAULTS.seeds, 1, lambda seed: DEFAULTS.config(options, seed), measure)
 

@@ -56,7 +56,7 @@ class ShortTrainings:
         splits: Splits,
         title: str,
         layer_factors: Mapping[str, float] | None = None,
-        after_epoch: Callable[[], object] = lambda: None,
+        after_epoch: Callable[[TrainingState], object] = lambda state: None,
     ) -> None:
         """Train as `minicnn train` does, without writing anything.
 
@@ -70,7 +70,7 @@ class ShortTrainings:
         layer_factors : mapping of str to float, default=None
             See `optim.weight_and_bias_groups`.
         after_epoch : callable
-            Called after every epoch.
+            Called after every epoch with the state of the training.
 
         Raises
         ------
@@ -94,4 +94,4 @@ class ShortTrainings:
                         )
                     state.step += 1
                     self._bar.update(1 / total_steps)
-                after_epoch()
+                after_epoch(state)

@@ -1,27 +1,38 @@
-"""What `minicnn experiment heads` and `pooling` have in common: the same network, trained in several ways."""
+"""What `minicnn experiment heads`, `pooling` and `plateau` share: a network, trained in several ways."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from minicnn import optim
 from minicnn.cli.experiment.repetition import Defaults, repeat
 from minicnn.cli.experiment.short_training import ShortTrainings
 from minicnn.cli.networks import INPUT_SIZE
 from minicnn.nn import Module
 from minicnn.training import Config, Figures, Images, evaluate, make_splits
+from minicnn.training.state import TrainingState
 
 if TYPE_CHECKING:
     from minicnn.study.experiments.ways import WayRun, WaysExperiment
 
     Run = TypeVar("Run", bound=WayRun)
 
-# A fifth is held back for validation. Half a minute a training on two cores, at the end of which nine in ten
-# are right, so that there is room for a difference in both directions.
+# Half a minute a training on two cores, at the end of which nine in ten are right, so that there is room for
+# a difference in both directions.
 DEFAULTS = Defaults(seeds=5, images=5000, batch_size=32)
+VAL_FRACTION = 0.2
 
 Accuracies = dict[str, float]
+
+
+class Trained(NamedTuple):
+    """What a training gave, see `WayRun`."""
+
+    validation: tuple[Accuracies, ...]
+    test: Accuracies
+    lr: tuple[float, ...]
 
 
 def compare_ways(
@@ -29,6 +40,8 @@ def compare_ways(
     name: str,
     experiment: type[WaysExperiment[Run]],
     train: Callable[[str, Config, Images, ShortTrainings], Run],
+    defaults: Defaults = DEFAULTS,
+    **settings: Any,
 ) -> int:
     """Train in all ways for each seed, write, print; returns the exit status.
 
@@ -41,17 +54,20 @@ def compare_ways(
         Knows the ways, and what their runs say together.
     train : callable
         ``train(way, config, images, trainings)`` trains in one way.
+    defaults : Defaults
+    **settings
+        Of all trainings.
     """
     runs: list[Run] = []
 
     def measure(config: Config, images: Images, trainings: ShortTrainings) -> WaysExperiment[Run]:
         runs.extend([train(way, config, images, trainings) for way in experiment.ways])
-        return experiment(tuple(runs))
+        return experiment(tuple(runs), len(images.facts.class_names))
 
     def config_of(seed: int) -> Config:
-        return DEFAULTS.config(options, seed, val_fraction=0.2)
+        return defaults.config(options, seed, **settings)
 
-    return repeat(options, name, DEFAULTS.seeds, len(experiment.ways), config_of, measure)
+    return repeat(options, name, defaults.seeds, len(experiment.ways), config_of, measure)
 
 
 def train_one_way(
@@ -61,16 +77,22 @@ def train_one_way(
     images: Images,
     trainings: ShortTrainings,
     layer_factors: Mapping[str, float] | None = None,
-) -> tuple[tuple[Accuracies, ...], Accuracies]:
-    """Train a network; returns the accuracy of its heads after each epoch, and on test images."""
+) -> Trained:
+    """Train a network, and look at validation images after each epoch, at test images at the end."""
     splits = make_splits(images, config, INPUT_SIZE[config.model])
     validation: list[Accuracies] = []
+    lr: list[float] = []
 
-    def after_epoch() -> None:
-        validation.append(_accuracies(evaluate(network, splits.val.epoch(0), heads=config.aux)))
+    def after_epoch(state: TrainingState) -> None:
+        lr.append(config.lr * state.optimizer.lr_factor)
+        figures = evaluate(network, splits.val.epoch(0), heads=config.aux)
+        validation.append(_accuracies(figures))
+        if isinstance(state.schedule, optim.Plateau):
+            state.schedule.observe(figures["main"].loss)
 
     trainings.train(network, config, splits, f"seed {config.seed}, {way}", layer_factors, after_epoch)
-    return tuple(validation), _accuracies(evaluate(network, splits.test.epoch(0), heads=config.aux))
+    test = _accuracies(evaluate(network, splits.test.epoch(0), heads=config.aux))
+    return Trained(tuple(validation), test, tuple(lr))
 
 
 def _accuracies(figures: dict[str, Figures]) -> Accuracies:

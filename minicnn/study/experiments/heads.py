@@ -15,9 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from minicnn.study.attribution import HEADS
 from minicnn.study.experiments.repetitions import Repetitions, minus
-from minicnn.study.experiments.ways import WayRun, WaysExperiment, points
+from minicnn.study.experiments.ways import WayRun, WaysExperiment, points, said
 
 WITH, WITHOUT, RATES = "with heads", "without heads", "layer rates"
 
@@ -52,17 +51,15 @@ class HeadsExperiment(WaysExperiment[HeadsRun]):
         return [f"Factors of the layer rates: {', '.join(factors)}"]
 
     def findings(self) -> list[str]:
-        said = {
-            1: "its error is higher, as the lecture says",
-            -1: "its error is lower, which contradicts the lecture",
-            0: "which of the two is better cannot be told",
-        }
         found = []
-        for head in HEADS[1:]:
-            difference = minus(self.test(WITH), self.test(WITH, head))
-            found.append(
-                f"with heads, the end is {points(difference)} better than {head}: {said[difference.sign]}"
+        for higher, lower in (("main", "aux2"), ("aux2", "aux1"), ("main", "aux1")):
+            difference = minus(self.test(WITH, higher), self.test(WITH, lower))
+            judged = said(
+                difference,
+                f"{lower} has the higher error, as the lecture says",
+                f"{lower} has the lower error, which is not what the lecture says",
             )
+            found.append(f"with heads, {higher} - {lower} is {points(difference)}: {judged}")
         return [
             *found,
             self.compared(WITH, WITHOUT, "heads help", "heads harm"),

@@ -17,6 +17,7 @@ from typing import Any
 
 from minicnn.errors import UsageError
 from minicnn.study.attribution import HEADS
+from minicnn.study.experiments.guessing import Guessing
 from minicnn.study.experiments.injection_picture import draw_injection
 from minicnn.study.flow import GradientFlow
 from minicnn.study.flow_row import FlowRow, finite
@@ -105,9 +106,17 @@ class Spread:
 
 @dataclass(frozen=True)
 class Injection:
-    """Measurements side by side. `str()` is the table, with what it says about the lecture's argument."""
+    """Measurements side by side. `str()` is the table, with what it says about the lecture's argument.
+
+    Parameters
+    ----------
+    measurements : tuple of Measurement
+    classes : int
+        What the networks tell apart.
+    """
 
     measurements: tuple[Measurement, ...]
+    classes: int
 
     @property
     def cases(self) -> list[Case]:
@@ -186,9 +195,24 @@ class Injection:
                 more = self.size(case, FIRST).mean / self.size(without, FIRST).mean
                 line += f", in all {_times(more)} what it gets in a network without heads"
             lines.append(f"{line}: {_judged(factor)}")
+        lines = [f"{line}." if line[0] == "-" else line for line in lines]
+        return [textwrap.fill(line, 112, subsequent_indent="  ") for line in [*lines, *self._guessing()]]
+
+    def _guessing(self) -> list[str]:
+        """Say which trained networks guess; what is said about gradients at the start holds all the same."""
+        trained = {
+            f"{case.activation} {'with' if case.heads else 'without'} heads": [
+                m.accuracy for m in self.of(case)
+            ]
+            for case in self.cases
+            if case.trained
+        }
+        groups = Guessing(trained, self.classes).groups
+        if not groups:
+            return []
         return [
-            textwrap.fill(f"{line}." if line[0] == "-" else line, 112, subsequent_indent="  ")
-            for line in lines
+            f"After training still guessing, so not learnt: {groups}; raise --epochs to see whether "
+            "they learn."
         ]
 
     def to_json(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from minicnn.study.attribution import HEADS
+from minicnn.study.experiments.guessing import Guessing
 from minicnn.study.experiments.repetitions import Repetitions, mean_over, minus
 from minicnn.study.experiments.ways_picture import draw_ways
 
@@ -26,12 +27,15 @@ class WayRun:
         After each epoch, the accuracy of each head the network has on validation images: 0 to 1.
     test : dict
         After the last epoch, the accuracy of each head on test images.
+    lr : tuple of float
+        The learning rate at the end of each epoch.
     """
 
     way: str
     seed: int
     validation: tuple[Mapping[str, float], ...]
     test: Mapping[str, float]
+    lr: tuple[float, ...]
 
 
 Run = TypeVar("Run", bound=WayRun)
@@ -39,12 +43,20 @@ Run = TypeVar("Run", bound=WayRun)
 
 @dataclass(frozen=True)
 class WaysExperiment(Generic[Run]):
-    """Trainings side by side: all ways for each seed. `str()` is the table, with what it says."""
+    """Trainings side by side: all ways for each seed. `str()` is the table, with what it says.
+
+    Parameters
+    ----------
+    runs : tuple of WayRun
+    classes : int
+        What the networks tell apart.
+    """
 
     ways: ClassVar[tuple[str, ...]]
     question: ClassVar[str]
 
     runs: tuple[Run, ...]
+    classes: int
 
     @property
     def seeds(self) -> list[int]:
@@ -77,8 +89,8 @@ class WaysExperiment(Generic[Run]):
         at_end = minus(self.test(first), self.test(second))
         on_the_way = minus(self.speed(first), self.speed(second))
         return (
-            f"{first} against {second}: {points(at_end)} at the end ({_said(at_end, better, worse)}), "
-            f"{points(on_the_way)} as a mean over the epochs ({_said(on_the_way, better, worse)})"
+            f"{first} against {second}: {points(at_end)} at the end ({said(at_end, better, worse)}), "
+            f"{points(on_the_way)} as a mean over the epochs ({said(on_the_way, better, worse)})"
         )
 
     def findings(self) -> list[str]:
@@ -94,10 +106,17 @@ class WaysExperiment(Generic[Run]):
         head = "Differences within a seed, in percentage points"
         if len(self.seeds) > 1:
             head += ", with the interval in which their mean lies (confidence 95%)"
-        head += ":"
-        return [_filled(line) for line in [head, *(f"- {finding}." for finding in self.findings())]]
+        lines = [f"{head}:", *(f"- {finding}." for finding in self.findings())]
+        guessing = Guessing(
+            {way: [run.test["main"] for run in self.of(way)] for way in self.ways}, self.classes
+        )
+        return [_filled(line) for line in guessing.judge(lines)]
 
     def __str__(self) -> str:
+        return "\n".join([*self.table(), *map(_filled, self.remarks()), *self.verdict()])
+
+    def table(self) -> list[str]:
+        """Return the lines of the table."""
         epochs = len(self.runs[0].validation)
         heads = [head for head in HEADS if any(head in self.heads_of(way) for way in self.ways)]
         head = (
@@ -111,8 +130,7 @@ class WaysExperiment(Generic[Run]):
             lines.append(f"{way:15}" + "".join(f"{cell:>13}" for cell in cells).rstrip())
         rule = "-" * max(map(len, [*head.splitlines(), *lines]))
         title = f"Accuracy in %, {mean_over(len(self.seeds))}"
-        remarks = [_filled(line) for line in self.remarks()]
-        return "\n".join([title, head, rule, *lines, rule, *remarks, *self.verdict()])
+        return [title, *head.splitlines(), rule, *lines, rule]
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as what `json.dumps` takes."""
@@ -149,12 +167,13 @@ def points(difference: Repetitions) -> str:
     ('+2.0 (-0.5 to +4.5)', '+1.5')
     """
     if len(difference.values) < 2:
-        return f"{difference.mean:+.1f}"
+        return f"{difference.mean:+z.1f}"
     low, high = difference.interval
-    return f"{difference.mean:+.1f} ({low:+.1f} to {high:+.1f})"
+    return f"{difference.mean:+z.1f} ({low:+z.1f} to {high:+z.1f})"
 
 
-def _said(difference: Repetitions, better: str, worse: str) -> str:
+def said(difference: Repetitions, better: str, worse: str) -> str:
+    """Choose the words for a difference whose interval lies above zero, or below; else it cannot be told."""
     n = len(difference.values)
     unknown = f"cannot be told from {n} seed{'s' if n > 1 else ''}"
     return {1: better, -1: worse, 0: unknown}[difference.sign]

@@ -22,7 +22,7 @@ def row(layer, main, aux1=0.0, aux2=0.0, size=100):
     return FlowRow(layer, size, 1.0, math.sqrt(products.sum()), products)
 
 
-def measurement(activation, heads, seed, conv1, last=1.0, trained=False):
+def measurement(activation, heads, seed, conv1, last=1.0, trained=False, accuracy=0.25):
     rows = (
         row("conv1", *conv1),
         row("inception3a", *conv1),
@@ -30,7 +30,7 @@ def measurement(activation, heads, seed, conv1, last=1.0, trained=False):
         row("inception5b", last),
     )
     flow = GradientFlow("GoogLeNet", 8, 0.3, rows)
-    return study.Measurement(activation, heads, trained, seed, flow, 0.25)
+    return study.Measurement(activation, heads, trained, seed, flow, accuracy)
 
 
 @pytest.fixture
@@ -44,7 +44,8 @@ def found():
             measurement("sigmoid", False, 0, (1e-8,)),
             measurement("sigmoid", False, 1, (1e-6,)),
             measurement("tanh", True, 0, (1e-3, 3e-2, 4e-2)),
-        )
+        ),
+        10,
     )
 
 
@@ -106,7 +107,7 @@ def test_json_and_picture(found, tmp_path):
 def test_what_cannot_be_told():
     assert math.isnan(Spread.of([1.0, 0.0]).mean)
     assert math.isnan(Spread.of([1.0, math.nan]).mean)
-    found = study.Injection((measurement("relu", True, 0, (math.nan, 1.0, 1.0)),))
+    found = study.Injection((measurement("relu", True, 0, (math.nan, 1.0, 1.0)),), 10)
     assert "nothing can be said" in str(found)
     json.dumps(found.to_json(), allow_nan=False)
 
@@ -114,4 +115,21 @@ def test_what_cannot_be_told():
 def test_another_network():
     flow = GradientFlow("Small", 8, 0.3, (row("body", 1.0),))
     with pytest.raises(UsageError, match="expected a network with a module conv1, got Small"):
-        str(study.Injection((study.Measurement("relu", True, False, 0, flow, 0.5),)))
+        str(study.Injection((study.Measurement("relu", True, False, 0, flow, 0.5),), 10))
+
+
+def test_networks_that_guess():
+    """Before training they may; after it, it is said."""
+    found = study.Injection(
+        (
+            measurement("relu", True, 0, (1.0, 0.5, 0.5), accuracy=0.1),
+            measurement("relu", True, 0, (1.0, 0.5, 0.5), trained=True, accuracy=0.6),
+            measurement("sigmoid", False, 0, (1.0,), trained=True, accuracy=0.1),
+            measurement("sigmoid", False, 1, (1.0,), trained=True, accuracy=0.3),
+        ),
+        10,
+    )
+    line = " ".join(found.verdict()[-1].split())
+    assert line.startswith(
+        "After training still guessing, so not learnt: sigmoid without heads 1 of 2; raise --epochs"
+    )
