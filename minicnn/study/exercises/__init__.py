@@ -1,7 +1,8 @@
 """Exercises in writing backward passes, and wrong ones to be found: what `minicnn exercise` is about.
 
     exercise.py   what an exercise is; one run of a learner's backward; what a mistake would have given
-    attempt.py    reads a learner's file, and makes an op of it
+    learners_file.py  reads what a learner wrote
+    attempt.py    makes an op of it
     grading.py    runs it on all samples of the op's case, and asks the gradient checker
     hints.py      where it is wrong, and which mistake explains the numbers
     report.py     how that reads
@@ -14,11 +15,11 @@
 docs/exercises.md is the way in.
 """
 
-from minicnn.study.exercises.attempt import load_backward
 from minicnn.study.exercises.catalogue import EXERCISES, exercise_named, template
 from minicnn.study.exercises.exercise import Exercise, Mistake, Trial
 from minicnn.study.exercises.grading import Grade, grade
 from minicnn.study.exercises.hints import Hint, hints
+from minicnn.study.exercises.learners_file import Stopped, load_backward
 
 __all__ = [
     "EXERCISES",
@@ -26,6 +27,7 @@ __all__ = [
     "Grade",
     "Hint",
     "Mistake",
+    "Stopped",
     "Trial",
     "exercise_named",
     "grade",

@@ -130,6 +130,8 @@ class Trial:
         The learner's, by name, of whatever shape; empty if there is a problem.
     problem : str
         Why there are no gradients to look at.
+    dtype : str
+        Which gradient has another dtype than its input.
     spoiled : str
         What backward wrote to although it belongs to somebody else.
     gradcheck : str
@@ -142,6 +144,7 @@ class Trial:
     right: dict[str, np.ndarray]
     got: dict[str, np.ndarray]
     problem: str = ""
+    dtype: str = ""
     spoiled: str = ""
     gradcheck: str = ""
 
@@ -174,7 +177,8 @@ class Trial:
     @property
     def passed(self) -> bool:
         """Whether everything about this sample is right."""
-        return not (self.problem or self.spoiled or self.wrong) and not self.gradcheck.startswith("FAILED")
+        complaint = self.problem or self.dtype or self.spoiled or self.wrong
+        return not complaint and not self.gradcheck.startswith("FAILED")
 
 
 def matches(a: np.ndarray, b: np.ndarray) -> bool:
