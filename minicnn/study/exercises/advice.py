@@ -20,8 +20,8 @@ ADVICE = (
     ),
     (
         r"ValueError: The truth value of an array",
-        "likely: an `if`, a `while` or max() that is given a whole array. Multiply by a mask (gy * (x > 0)), or "
-        "use np.where or np.maximum, which go element by element.",
+        "likely: an `if`, a `while` or max() that is given a whole array. Multiply by a mask (gy * (x > 0)), "
+        "or use np.where or np.maximum, which go element by element.",
     ),
     (
         r"ValueError: cannot reshape array",
@@ -33,8 +33,8 @@ ADVICE = (
     ),
     (
         r"gx\[0\], .*; it returns a list of",
-        "likely: np.split cuts at the positions it is given: n parts have n - 1 cuts between them, and the cuts "
-        "are sums of sizes.",
+        "likely: np.split cuts at the positions it is given: n parts have n - 1 cuts between them, and the "
+        "cuts are sums of sizes.",
     ),
     (
         r"ValueError: (attempt to get argmax of an empty|zero-size array)",
@@ -47,8 +47,8 @@ ADVICE = (
     ),
     (
         r"IndexError: too many indices for array",
-        "likely: an array with fewer axes than you think: print its shape. np.zeros_like(x_shape) is an array of "
-        "four numbers; np.zeros(x_shape, gy.dtype) is one of that shape.",
+        "likely: an array with fewer axes than you think; print its shape. np.zeros_like(x_shape) is an "
+        "array of four numbers; np.zeros(x_shape, gy.dtype) is one of that shape.",
     ),
     (
         r"TypeError: cannot unpack non-iterable numpy",
@@ -57,8 +57,8 @@ ADVICE = (
     ),
     (
         r"TypeError: 'NoneType' object",
-        "likely: a variable that is still None, because nothing was found in that window: begin with -np.inf, "
-        "and mind where the window begins in the image.",
+        "likely: a variable that is still None, because nothing was found in that window: begin with "
+        "-np.inf, and mind where the window begins in the image.",
     ),
     (
         r"UFuncTypeError: Cannot cast|is u?int\d+, its input is",

@@ -170,7 +170,11 @@ def _changed(name: str, old: Any, new: Any) -> list[str]:
     if isinstance(new, np.ndarray):
         return [] if np.array_equal(old, new, equal_nan=True) else [name]
     if _holds_arrays(new):
-        return [place for part, array in vars(new).items() for place in _changed(f"{name}.{part}", old[part], array)]
+        return [
+            place
+            for part, array in vars(new).items()
+            for place in _changed(f"{name}.{part}", old[part], array)
+        ]
     return []
 
 

@@ -77,7 +77,9 @@ def describe(error: BaseException, path: Path | None) -> str:
 
 
 @contextmanager
-def running(what: str, path: Path | None, tell: Callable[[str], object] = lambda what: None) -> Iterator[None]:
+def running(
+    what: str, path: Path | None, tell: Callable[[str], object] = lambda what: None
+) -> Iterator[None]:
     """Tell what is run; should the user stop it, raise Stopped with that, and with the line of the file."""
     tell(what)
     try:

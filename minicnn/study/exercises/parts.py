@@ -78,7 +78,9 @@ def global_avg_pool2d_backward(gy: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 def cross_entropy_backward(gy: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the gradient of the logits of a mean cross-entropy."""
-    return _gradients("cross_entropy_backward", F.cross_entropy, {"logits": logits}, {"labels": labels}, gy)[0]
+    return _gradients("cross_entropy_backward", F.cross_entropy, {"logits": logits}, {"labels": labels}, gy)[
+        0
+    ]
 
 
 def _bias(w: np.ndarray) -> np.ndarray:

@@ -144,7 +144,7 @@ def test_no_file(tmp_path):
         ("relu", "return gy.astype(object)", "an array of numbers, it is an array of dtype object"),
         ("relu", "return gy, gy", "backward has to return 1 gradient, gx; it returns a tuple of 2"),
         ("linear", "return gy @ w.T, x.T @ gy", "return 3 gradients, gx, gw, gb; it returns a tuple of 2"),
-        ("linear", "return gy @ w.T", "as a tuple or list, it returns an array of dtype float64 and shape (3, 4)"),
+        ("linear", "return gy @ w.T", "as a tuple or list, it returns an array of dtype float64 and"),
         ("linear", "return gy @ w, x.T @ gy, gy", "linear.py:5: ValueError: matmul"),
         ("inception", "return gy", "a dict of gradients, it returns an array of dtype float64 and shape"),
         ("inception", 'return {"gx": saved.x}', "lacks gw1, gb1, gw3_reduce, "),
