@@ -4,7 +4,9 @@
     learners_file.py  reads what a learner wrote
     attempt.py    makes an op of it
     grading.py    runs it on all samples of the op's case, and asks the gradient checker
-    hints.py      where it is wrong, and which mistake explains the numbers
+    hints.py      where it is wrong, and why
+    explanation.py     the mistake that leads to the learner's numbers
+    general_mistakes.py  ... those that are made everywhere; each exercise has its own
     report.py     how that reads
     tasks/        one exercise, one file
     templates/    what a learner starts from

@@ -116,7 +116,7 @@ def own_gradients(
     return [np.zeros(t.shape, t.dtype) if t.grad is None else t.grad for t in tensors]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trial:
     """One run of a learner's backward on one sample.
 
@@ -153,17 +153,21 @@ class Trial:
         name: str,
         gy: np.ndarray | None = None,
         inputs: Sequence[np.ndarray] | None = None,
-        function: Callable[..., Tensor] | None = None,
         **settings: Any,
     ) -> np.ndarray:
-        """Return minicnn's gradient of that name for another gy, other inputs, settings or function."""
+        """Return minicnn's gradient of that name for another gy, other inputs or settings."""
         gradients = own_gradients(
-            function or self.exercise.case.function,
+            self.exercise.case.function,
             self.sample.inputs if inputs is None else inputs,
             {**self.sample.settings, **settings},
             self.gy if gy is None else gy,
         )
         return gradients[self.exercise.names(self.sample).index(name)]
+
+    def gradients_of(self, function: Callable[..., Tensor]) -> dict[str, np.ndarray]:
+        """Return the gradients by name that another function would give in the place of minicnn's own."""
+        gradients = own_gradients(function, self.sample.inputs, self.sample.settings, self.gy)
+        return dict(zip(self.exercise.names(self.sample), gradients, strict=True))
 
     def is_right(self, name: str) -> bool:
         """Tell whether the learner's gradient of that name is the right one."""

@@ -62,13 +62,13 @@ def _row(trial: Trial) -> list[str]:
 
 def _problems(failed: list[Trial]) -> list[str]:
     lines: list[str] = []
-    for what in (lambda trial: trial.problem, lambda trial: trial.dtype):
-        concerned = [trial for trial in failed if what(trial)]
-        if concerned:  # the first; those of other samples are mostly the same with other numbers
-            first, others = concerned[0], len(concerned) - 1
-            more = f" and {others} more sample{'s' if others > 1 else ''}" if others else ""
-            lines += ["", f'In "{first.sample.label}"{more}:', f"  {what(first)}"]
-            lines += [f"  {line}" for line in advice_on(what(first))]
+    problems = [(trial.sample.label, trial.problem) for trial in failed if trial.problem]
+    dtypes = [(trial.sample.label, trial.dtype) for trial in failed if trial.dtype]
+    for found in filter(None, (problems, dtypes)):
+        # The first; those of other samples are mostly the same with other numbers.
+        (label, problem), others = found[0], len(found) - 1
+        more = f" and {others} more sample{'s' if others > 1 else ''}" if others else ""
+        lines += ["", f'In "{label}"{more}:', f"  {problem}", *(f"  {line}" for line in advice_on(problem))]
     spoiled = dict.fromkeys(trial.spoiled for trial in failed if trial.spoiled)
     for name in spoiled:
         who = "a second consumer of y is given the same gy" if name == "gy" else "forward has saved it"
