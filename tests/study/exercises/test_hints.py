@@ -85,3 +85,22 @@ def test_what_is_explained_comes_first():
 def test_a_right_solution_needs_no_hints():
     graded = attempt("conv2d", solution("conv2d"), with_gradcheck=False)
     assert hints(EXERCISES["conv2d"], graded.trials) == []
+
+
+def test_one_mistake_is_named_for_all_the_gradients_that_it_spoils():
+    """The slice of gx[1] alone would be the same with an end at `size`: every first size is 1."""
+    short = "[gy.take(range(a, a + s - 1), axis) for a, s in zip([0, *np.cumsum(sizes)], sizes)]"
+    named = {hint.mistake.likely for hint in found("concat", changed("concat", (SPLIT, short))).values()}
+    assert named == {"your slices lack their last element: the end of a slice is not part of it"}
+
+
+def test_exchanged_gradients_are_named():
+    hints = found("linear", changed("linear", ("x.T @ gy, gy.sum(axis=0)", "gy.sum(axis=0), x.T @ gy")))
+    assert hints["gb"].mistake.likely == "this is gw, the gradient of another input"
+    assert hints["gb"].mistake.more == "return each gradient in its place: gx, gw, gb"
+    assert hints["gw"].mistake is None  # gb is not known where there is no bias
+
+
+def test_what_is_not_finite_is_pointed_out():
+    hint = found("cross-entropy", changed("cross-entropy", ("-= 1", "-= np.inf")))["gx"]
+    assert "not finite (inf or nan) in 4 of them: what is divided by 0, or overflows?" in hint.where

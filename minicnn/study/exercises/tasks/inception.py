@@ -119,8 +119,7 @@ EXERCISE = Exercise(
         Mistake(
             "wrong input", "the pooling's backward is given what the pooling gave; it needs what it saw, x",
             "max_pool2d_backward(g_proj, saved.x, 3, stride=1, padding=1)",
-            gradients_of(partial(module, pool_sees_its_output=True)),
-            ("gx",),
+            gradients_of(partial(module, pool_sees_its_output=True)), ("gx",),
         ),
         Mistake(
             "missing ReLU masks", "no ReLU of the module has its mask",
@@ -135,8 +134,7 @@ EXERCISE = Exercise(
         Mistake(
             "missing ReLU masks", "the four ReLUs before the concatenation have no masks",
             "y1, y3, y5 and y_proj come out of ReLUs: relu_backward(g1, saved.y1), and so on",
-            gradients_of(partial(module, unmasked=("y1", "y3", "y5", "y_proj"))
-            ),
+            gradients_of(partial(module, unmasked=("y1", "y3", "y5", "y_proj"))),
         ),
     ),
     {"there are ties": lambda sample: "ties" in sample.label},
