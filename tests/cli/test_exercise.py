@@ -1,8 +1,10 @@
 """`minicnn exercise`: what it prints and writes, its exit status, and its errors."""
 
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -100,7 +102,8 @@ def test_bugs(capsys):
     assert listed == exercise(capsys, "bugs", "list")
     assert all(f"\n{name} " in listed for name in BUGS)
 
-    exercise(capsys, "bugs", "start", "frame")
+    started = exercise(capsys, "bugs", "start", "frame")
+    assert "checker says: python exercises/bugs/frame.py\nWhen you have mended it: minicnn exerc" in started
     wrong = exercise(capsys, "bugs", "check", "frame", status=1)
     assert "more at the right: (2, 3, 3, 1), vertical=(1, 1), horizontal=(0, 1)" in wrong
     assert BUGS["frame"].right.strip() not in wrong
@@ -108,6 +111,118 @@ def test_bugs(capsys):
     right = exercise(capsys, "bugs", "check", "frame")
     assert "Next: minicnn exercise bugs start correlate" in right
     assert BUGS["frame"].right.strip() in exercise(capsys, "bugs", "explain", "frame")
+
+
+def test_the_list_of_bugs_says_how_far_one_is(capsys):
+    for name in ("two_branches", "outer", "frame", "gate"):
+        exercise(capsys, "bugs", "start", name)
+    Path("exercises/bugs/outer.py").write_text(mended_source(BUGS["outer"]))
+    Path("exercises/bugs/frame.py").write_text("# I looked at it\n" + source_of(BUGS["frame"]))
+    Path("exercises/bugs/gate.py").write_text("def gate(\n")
+    lines = {line.split()[0]: line for line in exercise(capsys, "bugs", "list").splitlines() if line}
+    for name, status in (
+        ("two_branches", "started"), ("outer", "mended"), ("frame", "not right yet"),
+        ("gate", "cannot be read"), ("peaks", "-"),
+    ):  # fmt: skip
+        assert f"  {status}  " in lines[name]
+
+
+# ---- files that do not come to an end ----
+
+ENDLESS = """\
+from pathlib import Path
+
+
+def backward(gy, x):
+    Path("begun").touch()
+    while True:
+        pass
+"""
+
+
+def test_an_endless_loop_is_stopped_with_one_line():
+    Path("exercises").mkdir()
+    Path("exercises/relu.py").write_text(ENDLESS)
+    run = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from minicnn.cli import main; sys.exit(main())",
+         "exercise", "check", "relu"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not Path("begun").exists():
+        assert run.poll() is None
+        time.sleep(0.01)
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate()
+    assert re.fullmatch(
+        r'minicnn: stopped at exercises/relu\.py:[67], sample 1 of 6, "images"\n', err
+    )  # fmt: skip
+    assert (out, run.returncode) == ("", 130)
+
+
+def stopped(capsys, *arguments):
+    assert main(["exercise", *arguments]) == 130
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err
+
+
+def test_where_one_was_when_one_stopped_it(capsys):
+    in_the_third = (
+        "import itertools\n\ncalls = itertools.count()\n\n\ndef backward(gy, x, w):\n"
+        "    if next(calls) == 2:\n        raise KeyboardInterrupt\n"
+        "    return gy @ w.T, x.T @ gy, gy.sum(axis=0)\n"
+    )
+    at = 'minicnn: stopped at exercises/linear.py:8, sample 3 of 6, "one sample, many outputs"\n'
+    Path("exercises/bugs").mkdir(parents=True)
+    Path("exercises/linear.py").write_text(in_the_third)
+    assert stopped(capsys, "list") == at
+
+    in_the_checker = in_the_third.replace("== 2", "== 1")
+    Path("exercises/linear.py").write_text(in_the_checker)
+    assert 'linear.py:8, sample 1 of 6, "with bias"' in stopped(capsys, "check", "linear")
+
+    Path("exercises/linear.py").write_text("raise KeyboardInterrupt\n")
+    assert stopped(capsys, "check", "linear").endswith("linear.py:1, while the file was being read\n")
+
+    text = source_of(BUGS["frame"]).replace(
+        "        return (gy[", "        raise KeyboardInterrupt\n        (gy["
+    )
+    Path("exercises/bugs/frame.py").write_text(text)
+    for arguments in (["bugs"], ["bugs", "check", "frame"]):
+        assert re.search(r'frame\.py:\d+, sample 1 of 3, "alike on', stopped(capsys, *arguments))
+
+
+def test_an_interruption_elsewhere_is_not_the_learners(capsys, monkeypatch):
+    def interrupted(self, task, path, more, tell):
+        raise KeyboardInterrupt
+
+    exercise(capsys, "start", "relu")
+    monkeypatch.setattr("minicnn.cli.exercise.kinds.Exercises.check", interrupted)
+    assert stopped(capsys, "check", "relu") == "minicnn: stopped\n"
+
+
+def test_what_is_run_is_shown_on_a_terminal(capsys, monkeypatch):
+    shown = []
+
+    class Line:
+        def __init__(self, **settings):
+            assert settings["disable"] is None  # nothing is shown but on a terminal
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            shown.append("")
+
+        set_description_str = shown.append
+
+    monkeypatch.setattr("tqdm.tqdm", Line)
+    Path("exercises").mkdir()
+    Path("exercises/relu.py").write_text(solution("relu"))
+    exercise(capsys, "check", "relu")
+    assert shown[0] == 'relu: sample 1 of 6, "images" (Ctrl-C stops)'
+    assert len(shown) == 7
+    assert shown[-1] == ""
 
 
 def test_errors(capsys, tmp_path):

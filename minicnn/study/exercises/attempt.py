@@ -1,19 +1,17 @@
-"""A learner's file: read it, call its `backward`, and make an op of it that the gradient checker can run."""
+"""A learner's `backward`: call it, and make an op of it that the gradient checker can run."""
 
 from __future__ import annotations
 
-import inspect
 import re
-import sys
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minicnn.errors import UsageError
+from minicnn.errors import MinicnnError
 from minicnn.study.exercises.exercise import Exercise
+from minicnn.study.exercises.learners_file import describe
 from minicnn.tensor import Function, Tensor, observe
 
 
@@ -23,62 +21,6 @@ class AttemptError(Exception):
 
 class NotWritten(AttemptError):
     """`backward` raises NotImplementedError, as the template does."""
-
-
-def load_names(path: Path) -> dict[str, Any]:
-    """Run a learner's file; return what it defines.
-
-    Raises
-    ------
-    UsageError
-        If there is no such file, or it does not run.
-    """
-    try:
-        source = path.read_text(encoding="utf-8-sig")  # editors on Windows put a mark at the beginning
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as a Python file ({type(error).__name__})") from None
-    names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
-    sys.path.insert(0, str(path.parent.absolute()))  # as python has it for the file it runs
-    try:
-        exec(compile(source, str(path), "exec"), names)
-    except SyntaxError as error:
-        place = f"{path}:{error.lineno}" if error.lineno else str(path)
-        line = f" in: {error.text.strip()}" if error.text else ""
-        raise UsageError(f"{place}: this is no Python: {error.msg}{line}") from None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - what somebody else writes may raise anything
-        raise UsageError(f"{describe(error, path)}, while the file was being read") from None
-    finally:
-        del sys.path[0]
-    return names
-
-
-def load_backward(exercise: Exercise, path: Path) -> Callable[..., Any]:
-    """Return the function `backward` of a learner's file.
-
-    Raises
-    ------
-    UsageError
-        If there is none, or it does not take the arguments that the exercise gives it.
-    """
-    backward = load_names(path).get("backward")
-    if not callable(backward):
-        raise UsageError(f"{path}: there is no function `backward`; define {exercise.signature}")
-    try:
-        inspect.signature(backward).bind("gy", *exercise.arguments)
-    except TypeError as error:
-        raise UsageError(
-            f"{path}: backward cannot be called as {exercise.signature} ({error}); "
-            "use the arguments of the template"
-        ) from None
-    return backward
-
-
-def describe(error: BaseException, path: Path | None) -> str:
-    """Say what was raised, and by which line of the file."""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if path is not None and frame.filename == str(path)]
-    place = f"{path}:{lines[-1]}: " if lines else ""
-    return f"{place}{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
 class Attempt(Function):
@@ -141,6 +83,8 @@ class Attempt(Function):
             return self.learners_backward(gy, *values)
         except NotImplementedError as error:
             raise NotWritten(describe(error, self.path)) from None
+        except MinicnnError as error:  # which names the shapes that matter
+            raise AttemptError(describe(error, self.path)) from None
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a learner's function may raise anything
             given = zip(("gy", *self.exercise.arguments), (gy, *values), strict=True)
             shapes = ", ".join(f"{name} {_size(value)}" for name, value in given if _size(value))
@@ -150,13 +94,15 @@ class Attempt(Function):
     def by_name(self, returned: Any, inputs: int) -> dict[str, np.ndarray]:
         """Sort what was returned by the names of the gradients; raise AttemptError if it is not that."""
         names = self.exercise.gradient_names(inputs)
+        if returned is None:
+            raise AttemptError(f"backward returns nothing, {', '.join(names)} expected: is there a return?")
         if self.exercise.as_dict:
             gradients = self._of_dict(returned, names)
         elif len(names) == 1 and not isinstance(returned, (tuple, list)):
             gradients = {names[0]: returned}
         elif not isinstance(returned, (tuple, list)):
             raise AttemptError(
-                f"backward has to return {', '.join(names)} as a tuple, it returns {_kind(returned)}"
+                f"backward has to return {', '.join(names)} as a tuple or list, it returns {_kind(returned)}"
             )
         elif len(returned) != len(names):
             count = f"{len(names)} gradient{'s' if len(names) > 1 else ''}"
@@ -186,15 +132,15 @@ def _size(value: Any) -> str:
 
 
 def _kind(value: Any) -> str:
-    """Say what was returned: nothing, an array of some shape, or something else."""
-    if value is None:
-        return "nothing: is there a return?"
+    """Say what was returned: an array of some shape, or something else."""
     if isinstance(value, np.ndarray):
         return f"an array of dtype {value.dtype} and shape {value.shape}"
     return f"a {type(value).__name__}"
 
 
 def _as_gradient(name: str, value: Any) -> np.ndarray:
+    if value is None:
+        raise AttemptError(f"{name} is None")
     if isinstance(value, Tensor):
         raise AttemptError(f"{name} is a Tensor; backward works on NumPy arrays, and returns them")
     array = value if isinstance(value, np.ndarray) else np.asarray(value)

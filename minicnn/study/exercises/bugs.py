@@ -14,8 +14,8 @@ import numpy as np
 from minicnn.errors import MinicnnError, UsageError
 from minicnn.gradient_check import GradcheckReport, gradcheck
 from minicnn.op_cases import Sample
-from minicnn.study.exercises.attempt import describe, load_names
 from minicnn.study.exercises.exercise import matches, own_gradients
+from minicnn.study.exercises.learners_file import describe, load_names, running
 from minicnn.tensor import Tensor
 
 
@@ -91,23 +91,30 @@ def mended_source(bug: Bug) -> str:
     return source_of(bug).replace(bug.wrong, bug.right)
 
 
-def examine(bug: Bug, path: Path) -> list[Finding]:
+def examine(bug: Bug, path: Path, tell: Callable[[str], object] = lambda which: None) -> list[Finding]:
     """Check the op in a learner's file on all samples of the bug.
 
     Forward has to give what it gave, and backward has to be right by difference quotients and, where these
-    say nothing, by the convention of the mended op.
+    say nothing, by the convention of the mended op. `tell` is told which sample comes next.
 
     Raises
     ------
     UsageError
         If the file does not run, or does not define the function.
+    Stopped
+        If the user stops it (a KeyboardInterrupt), with the sample that it was at.
     """
     function = load_names(path).get(bug.name)
     if not callable(function):
         raise UsageError(f"{path}: there is no function `{bug.name}`, which was there at the start")
     mended: dict[str, Any] = {"__name__": bug.name}
     exec(compile(mended_source(bug), f"mended {bug.name}", "exec"), mended)
-    return [_examined(function, mended[bug.name], sample, path) for sample in bug.drawn()]
+    samples = bug.drawn()
+    findings = []
+    for number, sample in enumerate(samples, start=1):
+        with running(f'sample {number} of {len(samples)}, "{sample.label}"', path, tell):
+            findings.append(_examined(function, mended[bug.name], sample, path))
+    return findings
 
 
 def _examined(

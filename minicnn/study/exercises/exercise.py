@@ -116,7 +116,7 @@ def own_gradients(
     return [np.zeros(t.shape, t.dtype) if t.grad is None else t.grad for t in tensors]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trial:
     """One run of a learner's backward on one sample.
 
@@ -130,6 +130,8 @@ class Trial:
         The learner's, by name, of whatever shape; empty if there is a problem.
     problem : str
         Why there are no gradients to look at.
+    dtype : str
+        Which gradient has another dtype than its input.
     spoiled : str
         What backward wrote to although it belongs to somebody else.
     gradcheck : str
@@ -142,6 +144,7 @@ class Trial:
     right: dict[str, np.ndarray]
     got: dict[str, np.ndarray]
     problem: str = ""
+    dtype: str = ""
     spoiled: str = ""
     gradcheck: str = ""
 
@@ -150,17 +153,21 @@ class Trial:
         name: str,
         gy: np.ndarray | None = None,
         inputs: Sequence[np.ndarray] | None = None,
-        function: Callable[..., Tensor] | None = None,
         **settings: Any,
     ) -> np.ndarray:
-        """Return minicnn's gradient of that name for another gy, other inputs, settings or function."""
+        """Return minicnn's gradient of that name for another gy, other inputs or settings."""
         gradients = own_gradients(
-            function or self.exercise.case.function,
+            self.exercise.case.function,
             self.sample.inputs if inputs is None else inputs,
             {**self.sample.settings, **settings},
             self.gy if gy is None else gy,
         )
         return gradients[self.exercise.names(self.sample).index(name)]
+
+    def gradients_of(self, function: Callable[..., Tensor]) -> dict[str, np.ndarray]:
+        """Return the gradients by name that another function would give in the place of minicnn's own."""
+        gradients = own_gradients(function, self.sample.inputs, self.sample.settings, self.gy)
+        return dict(zip(self.exercise.names(self.sample), gradients, strict=True))
 
     def is_right(self, name: str) -> bool:
         """Tell whether the learner's gradient of that name is the right one."""
@@ -174,7 +181,8 @@ class Trial:
     @property
     def passed(self) -> bool:
         """Whether everything about this sample is right."""
-        return not (self.problem or self.spoiled or self.wrong) and not self.gradcheck.startswith("FAILED")
+        complaint = self.problem or self.dtype or self.spoiled or self.wrong
+        return not complaint and not self.gradcheck.startswith("FAILED")
 
 
 def matches(a: np.ndarray, b: np.ndarray) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from minicnn.gradient_check.differences import random_cotangent
 from minicnn.op_cases import Sample
 from minicnn.study.exercises.attempt import Attempt, AttemptError, NotWritten
 from minicnn.study.exercises.exercise import Exercise, Trial, own_gradients
+from minicnn.study.exercises.learners_file import running
 from minicnn.tensor import Tensor, composed
 
 # Of each input of a sample, for the gradient checker: enough for nearly all samples to be checked whole.
@@ -46,7 +48,11 @@ class Grade:
 
 
 def grade(
-    exercise: Exercise, backward: Callable[..., Any], path: Path | None = None, with_gradcheck: bool = True
+    exercise: Exercise,
+    backward: Callable[..., Any],
+    path: Path | None = None,
+    with_gradcheck: bool = True,
+    tell: Callable[[str], object] = lambda which: None,
 ) -> Grade:
     """Grade a backward pass on all samples of its op's case.
 
@@ -59,13 +65,23 @@ def grade(
         Its file, so that problems are reported with their line.
     with_gradcheck : bool, default=True
         Whether the gradient checker judges, too.
+    tell : callable, optional
+        Is told which sample comes next, for whoever waits.
+
+    Raises
+    ------
+    Stopped
+        If the user stops it (a KeyboardInterrupt), with the sample that it was at.
     """
     trials = []
     samples = exercise.samples()
+    graded = [partial(_trial, sample=sample, with_gradcheck=with_gradcheck) for sample in samples]
+    graded.append(partial(_float32_trial, sample=samples[0]))
+    labels = [*(sample.label for sample in samples), FLOAT32]
     try:
-        for sample in samples:
-            trials.append(_trial(exercise, backward, path, sample, with_gradcheck))
-        trials.append(_float32_trial(exercise, backward, path, samples[0]))
+        for number, (label, trial) in enumerate(zip(labels, graded, strict=True), start=1):
+            with running(f'sample {number} of {len(labels)}, "{label}"', path, tell):
+                trials.append(trial(exercise, backward, path))
     except NotWritten as error:
         return Grade(exercise, (), str(error))
     return Grade(exercise, tuple(trials))
@@ -92,19 +108,24 @@ def _trial(
     try:
         returned = attempt.call(given[0], values)
         spoiled = [
-            name
-            for name, old, new in zip(
-                ("gy", *exercise.arguments), before, (given[0], *values), strict=True
-            )
-            if not _same(old, new)
-        ]  # fmt: skip
+            place
+            for name, old, new in zip(("gy", *exercise.arguments), before, (given[0], *values), strict=True)
+            for place in _changed(name, old, new)
+        ]
         got = {name: g.copy() for name, g in attempt.by_name(returned, len(sample.inputs)).items()}
     except NotWritten:
         raise
     except AttemptError as error:
         return Trial(exercise, sample, gy, right, {}, problem=str(error))
-    trial = Trial(exercise, sample, gy, right, got, spoiled=" and ".join(spoiled))
-    fits = all(got[name].shape == own.shape and got[name].dtype == own.dtype for name, own in right.items())
+    other = [
+        f"{name} is {got[name].dtype}, its input is {own.dtype}"
+        for name, own in right.items()
+        if got[name].dtype != own.dtype
+    ]
+    trial = Trial(
+        exercise, sample, gy, right, got, dtype="".join(other[:1]), spoiled=" and ".join(spoiled)
+    )  # fmt: skip
+    fits = not trial.dtype and all(got[name].shape == own.shape for name, own in right.items())
     if not with_gradcheck or not fits:
         return trial
     return replace(trial, gradcheck=_verdict(exercise, backward, path, sample))
@@ -135,15 +156,7 @@ def _float32_trial(
     """Run the first sample in float32, for the dtype alone: its rounding errors are no mistakes."""
     narrow = Sample(FLOAT32, tuple(x.astype(np.float32) for x in sample.inputs), sample.settings)
     trial = _trial(exercise, backward, path, narrow, with_gradcheck=False)
-    other = [
-        f"{name} is {g.dtype}, its input is float32" for name, g in trial.got.items() if g.dtype != np.float32
-    ]
-    problem = trial.problem or (
-        f"{other[0]}: use arrays of the dtype of gy (np.zeros_like(x), np.zeros(shape, gy.dtype))"
-        if other
-        else ""
-    )
-    return Trial(exercise, narrow, trial.gy, {}, {}, problem=problem)
+    return replace(trial, right={}, got={})
 
 
 def _copied(value: Any) -> Any:
@@ -152,12 +165,17 @@ def _copied(value: Any) -> Any:
     return {name: _copied(array) for name, array in vars(value).items()} if _holds_arrays(value) else value
 
 
-def _same(old: Any, new: Any) -> bool:
+def _changed(name: str, old: Any, new: Any) -> list[str]:
+    """Name the arrays that are not as they were: "x", or "saved.x" for one that `saved` holds."""
     if isinstance(new, np.ndarray):
-        return np.array_equal(old, new, equal_nan=True)
+        return [] if np.array_equal(old, new, equal_nan=True) else [name]
     if _holds_arrays(new):
-        return all(_same(old[name], array) for name, array in vars(new).items())
-    return True
+        return [
+            place
+            for part, array in vars(new).items()
+            for place in _changed(f"{name}.{part}", old[part], array)
+        ]
+    return []
 
 
 def _holds_arrays(value: Any) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from minicnn.study.exercises.advice import advice_on
 from minicnn.study.exercises.catalogue import EXERCISES
 from minicnn.study.exercises.exercise import Trial
 from minicnn.study.exercises.grading import Grade
@@ -19,23 +18,6 @@ COLUMNS = [
 
 # More would bury the first: one mistake often spoils all gradients that are computed after it.
 HINTS = 3
-
-# What NumPy's errors have to do with backward passes.
-ADVICE = (
-    (
-        r"ValueError: matmul",
-        "likely: missing transpose. In a @ b the last size of a is the first of b; compare the shapes above.",
-    ),
-    (
-        r"ValueError: (operands could not be broadcast|could not broadcast)",
-        "likely: an axis that is missing (gy[:, None]; keepdims=True; gy[:, p:p+1] instead of gy[:, p]), "
-        "a missing sum, or a slice of the wrong size; compare the shapes above.",
-    ),
-    (
-        r"ValueError: (assignment destination|output array) is read-only",
-        "likely: an in-place operation on an array that is not yours; make a new array instead.",
-    ),
-)  # fmt: skip
 
 
 def grade_text(grade: Grade, more: bool = False) -> str:
@@ -69,7 +51,7 @@ def grade_text(grade: Grade, more: bool = False) -> str:
 
 
 def _row(trial: Trial) -> list[str]:
-    if trial.problem:
+    if trial.problem or (trial.dtype and not trial.wrong):
         wrong = "see below"
     elif trial.spoiled:
         wrong = f"writes to {trial.spoiled}"
@@ -80,18 +62,19 @@ def _row(trial: Trial) -> list[str]:
 
 def _problems(failed: list[Trial]) -> list[str]:
     lines: list[str] = []
-    with_problem = [trial for trial in failed if trial.problem]
-    if with_problem:  # the first; those of other samples are mostly the same with other numbers
-        first = with_problem[0]
-        more = f" and {len(with_problem) - 1} more samples" if with_problem[1:] else ""
-        lines += ["", f'In "{first.sample.label}"{more}:', f"  {first.problem}"]
-        lines += [f"  {advice}" for pattern, advice in ADVICE if re.search(pattern, first.problem)]
+    problems = [(trial.sample.label, trial.problem) for trial in failed if trial.problem]
+    dtypes = [(trial.sample.label, trial.dtype) for trial in failed if trial.dtype]
+    for found in filter(None, (problems, dtypes)):
+        # The first; those of other samples are mostly the same with other numbers.
+        (label, problem), others = found[0], len(found) - 1
+        more = f" and {others} more sample{'s' if others > 1 else ''}" if others else ""
+        lines += ["", f'In "{label}"{more}:', f"  {problem}", *(f"  {line}" for line in advice_on(problem))]
     spoiled = dict.fromkeys(trial.spoiled for trial in failed if trial.spoiled)
     for name in spoiled:
+        who = "a second consumer of y is given the same gy" if name == "gy" else "forward has saved it"
         lines += [
             "",
-            f"backward writes to {name} in place: others may still need that array (a second consumer of y "
-            "is given the same gy)",
+            f"backward writes to {name} in place: others may still need that array ({who})",
             "  likely: an in-place operation such as gy *= ..., or x[...] = ...; make a new array instead",
         ]
     return lines

@@ -1,5 +1,6 @@
 """Every exercise solved once is right; what is not written, wrong or unusable is not, and says why."""
 
+import re
 import sys
 
 import numpy as np
@@ -136,13 +137,14 @@ def test_no_file(tmp_path):
 @pytest.mark.parametrize(
     ("name", "body", "problem"),
     [
-        ("relu", "return None", "gx has to be an array of numbers, it is nothing: is there a return?"),
+        ("relu", "gx = gy * (x > 0)", "backward returns nothing, gx expected: is there a return?"),
+        ("linear", "return gy @ w.T, x.T @ gy, None", "gb is None"),
         ("relu", "return Tensor(gy)", "gx is a Tensor; backward works on NumPy arrays"),
         ("relu", "raise SystemExit(0)", "relu.py:5: SystemExit"),
         ("relu", "return gy.astype(object)", "an array of numbers, it is an array of dtype object"),
         ("relu", "return gy, gy", "backward has to return 1 gradient, gx; it returns a tuple of 2"),
         ("linear", "return gy @ w.T, x.T @ gy", "return 3 gradients, gx, gw, gb; it returns a tuple of 2"),
-        ("linear", "return gy @ w.T", "as a tuple, it returns an array of dtype float64 and shape (3, 4)"),
+        ("linear", "return gy @ w.T", "as a tuple or list, it returns an array of dtype float64 and"),
         ("linear", "return gy @ w, x.T @ gy, gy", "linear.py:5: ValueError: matmul"),
         ("inception", "return gy", "a dict of gradients, it returns an array of dtype float64 and shape"),
         ("inception", 'return {"gx": saved.x}', "lacks gw1, gb1, gw3_reduce, "),
@@ -159,12 +161,39 @@ def test_problems_are_explained(name, body, problem):
     assert "Traceback" not in text
 
 
-def test_numpy_errors_are_translated():
-    graded = attempt("linear", "def backward(gy, x, w):\n    return gy @ w, x.T @ gy, gy.sum(axis=0)\n")
-    text = grade_text(graded)
-    assert "(shapes: gy (3, 2), x (3, 4), w (4, 2))" in text
-    assert "likely: missing transpose. In a @ b" in text
+@pytest.mark.parametrize(
+    ("name", "body", "advice"),
+    [
+        ("linear", "return gy @ w, x.T @ gy, gy.sum(axis=0)", "missing transpose. In a @ b"),
+        ("linear", "return np.dot(gy, w), x.T @ gy, gy.sum(axis=0)", "missing transpose. In a @ b"),
+        ("linear", "return gy * w.T, x.T @ gy, gy.sum(axis=0)", "an axis that is missing"),
+        ("linear", "return (gy @ w.T).reshape(w.shape), x, gy", "an axis that is forgotten in the new shape"),
+        ("linear", "return gy @ w.T, x.T @ gy, None", "every gradient is graded"),
+        ("relu", "np.broadcast_to(gy, x.shape)[...] = 0", "an array that is not yours"),
+        ("relu", "return gy if x > 0 else 0", "Multiply by a mask"),
+        ("relu", "return max(gy, 0)", "Multiply by a mask"),
+        ("relu", "gx = np.zeros(x.shape, int)\n    gx += gy", "an array of whole numbers"),
+        ("concat", "return np.split(gy, len(sizes), axis)", "also takes the positions of the cuts"),
+        ("concat", "return np.split(gy, sizes, axis)", "n parts have n - 1 cuts"),
+        ("concat", "return np.split(gy, np.cumsum(sizes), axis)", "n parts have n - 1 cuts"),
+        ("avg_pool2d", "np.zeros(x_shape)[:, x_shape[1]]", "a row or column beyond the image"),
+        ("avg_pool2d", "np.zeros_like(x_shape)[:, 0, 0]", "an array with fewer axes than you think"),
+        ("max_pool2d", "x[:, -1:1].argmax()", "A start below 0 counts from the end"),
+        ("max_pool2d", "x[:, -1:1].max()", "A start below 0 counts from the end"),
+        ("max_pool2d", "i, j = x.argmax()", "np.unravel_index makes row and column"),
+        ("max_pool2d", "where = None\n    x[where[0]]", "nothing was found in that window"),
+    ],
+)  # fmt: skip
+def test_numpy_errors_are_translated(name, body, advice):
+    arguments = ", ".join(("gy", *EXERCISES[name].arguments))
+    text = grade_text(attempt(name, f"import numpy as np\n\n\ndef backward({arguments}):\n    {body}\n"))
+    assert advice in text
     assert "gufunc" not in text
+
+
+def test_numpy_errors_come_with_the_shapes():
+    graded = attempt("linear", "def backward(gy, x, w):\n    return gy @ w, x.T @ gy, gy.sum(axis=0)\n")
+    assert "(shapes: gy (3, 2), x (3, 4), w (4, 2))" in grade_text(graded)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +202,7 @@ def test_numpy_errors_are_translated():
         ("relu", "    return gy * (x > 0)", "    gy *= x > 0\n    return gy", "gy"),
         ("relu", "    return gy * (x > 0)", "    x[x > 0] = 1\n    return gy * (x > 0)", "x"),
         ("cross-entropy", "p.copy()", "p", "p"),
-        ("inception", "    g = {}", "    g = {}\n    saved.x += 1\n    saved.x -= 1.5", "saved"),
+        ("inception", "    g = {}", "    g = {}\n    saved.x += 1\n    saved.x -= 1.5", "saved.x"),
     ],
 )
 def test_writing_to_what_belongs_to_others(name, old, new, spoiled):
@@ -186,7 +215,23 @@ def test_writing_to_what_belongs_to_others(name, old, new, spoiled):
 def test_float32_has_to_stay():
     graded = attempt("cross-entropy", solution("cross-entropy").replace("p.copy()", "p.astype(float)"))
     assert [trial.sample.label for trial in graded.trials if not trial.passed] == ["float32 stays float32"]
-    assert "gx is float64, its input is float32: use arrays of the dtype of gy" in grade_text(graded)
+    text = grade_text(graded)
+    assert "gx is float64, its input is float32\n  use arrays of the dtype of gy" in text
+    assert re.search("float32 stays float32 +WRONG +- +see below", text)
+
+
+def test_float64_has_to_stay():
+    """Numbers rounded to float32 are within the tolerance for values; the dtype gives them away."""
+    graded = attempt("linear", changed("linear", ("gy @ w.T", "(gy @ w.T).astype('float32')")))
+    assert not any(trial.wrong for trial in graded.trials)
+    assert [trial.passed for trial in graded.trials] == [False] * 5 + [True]
+    assert 'In "with bias" and 4 more samples:\n  gx is float32, its input is float64' in grade_text(graded)
+
+
+def test_whole_numbers_have_their_own_advice():
+    whole = "import numpy as np\n\n\ndef backward(gy, x):\n    return np.asarray(gy * (x > 0), int)\n"
+    text = grade_text(attempt("relu", whole))
+    assert "gx is int64, its input is float64\n  likely: an array of whole numbers" in text
 
 
 def test_a_learner_cannot_spoil_the_grading():
@@ -241,3 +286,29 @@ def test_solutions_are_not_shipped():
     shipped = {path.read_text() for path in (ROOT / "minicnn").rglob("*.py")}
     for name in EXERCISES:
         assert solution(name) not in shipped
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "problem"),
+    [
+        ("inception", "padding=2", "padding=1",
+         "inception.py:20: ShapeError: conv2d_backward: gy (2, 3, 2, 1) does not belong to x (2, 3, 2, 1), "
+         "w (5, 5, 1, 1), padding=1; padding=2 would fit"),
+        ("inception", "saved.w3, padding=1", "saved.w3",
+         "w (3, 3, 2, 1), padding=0; padding=1 would fit"),
+        ("inception", "3, stride=1, padding=1", "3, padding=1",
+         "max_pool2d_backward: gy (2, 3, 2, 2) does not belong to x (2, 3, 2, 2), kernel_size=3, padding=1, "
+         "whose output has shape (2, 1, 1, 2)"),
+        ("inception", "c3 = c1 +", "c3 =",
+         "relu_backward: gy (2, 3, 2, 0) does not belong to y (2, 3, 2, 1), whose output has shape"),
+        ("inception", "g3, saved.reduced3, saved.w3", "g3, saved.x, saved.w3",
+         "(conv2d: x: expected 1 channels for a weight of shape (3, 3, 1, 3), got 3 channels"),
+        ("auxiliary-head", "    head = head.reshape(saved.conv.shape)\n", "",
+         "relu_backward: gy (2, 6) does not belong to y (2, 1, 2, 3)"),
+        ("auxiliary-head", "3, stride=2", "3", "avg_pool2d_backward: gy (2, 1, 2, 2) does not belong to x"),
+    ],
+)  # fmt: skip
+def test_parts_that_do_not_fit_together(name, old, new, problem):
+    text = grade_text(attempt(name, changed(name, (old, new)), with_gradcheck=False))
+    assert problem in text
+    assert "(shapes: gy" not in text

@@ -23,7 +23,14 @@ from minicnn.op_cases.pooling import avg_pool2d_reference, global_avg_pool2d_ref
 from minicnn.op_cases.products import linear_reference
 from minicnn.ops.dropout import Dropout
 from minicnn.study.exercises.exercise import Exercise, Mistake, Trial
-from minicnn.study.exercises.tasks.composite import listed, on_the_way, relu, seen_by
+from minicnn.study.exercises.tasks.composite import (
+    gradients_of,
+    listed,
+    on_the_way,
+    relu,
+    seen_by,
+    with_value,
+)
 from minicnn.tensor import Function, Tensor, no_grad
 
 WEIGHTS = ("w_conv", "w_fc1", "w_fc2", "w_fc")
@@ -62,14 +69,17 @@ def total_loss(
     labels: np.ndarray,
     mask: np.ndarray,
     aux_weight: float = AUX_WEIGHT,
+    trunk_weight: float = 1.0,
     lost: Collection[str] = (),
     unmasked: Collection[str] = (),
     dropout: type[Dropout] | type[UnmaskedDropout] = Dropout,
+    logits_of: Mapping[str, str] | None = None,
     kept: dict[str, Tensor] | None = None,
 ) -> Tensor:
     """Run trunk and head; what comes back through `lost` parts and the masks of `unmasked` is left out.
 
-    The results on the way are put into `kept`. The mask is cast to the dtype of x.
+    The results on the way are put into `kept`. The mask is cast to the dtype of x. `logits_of` names results
+    that are taken for others on the way back.
     """
     t = dict(zip(NAMES, tensors, strict=True))
     kept = {} if kept is None else kept
@@ -82,8 +92,9 @@ def total_loss(
     kept["aux_logits"] = F.linear(kept["dropped"], t["w_fc2"], t["b_fc2"])
     kept["mean"] = F.global_avg_pool2d(seen_by(t["x"], "trunk", lost))
     kept["logits"] = F.linear(kept["mean"], t["w_fc"], t["b_fc"])
-    head = F.cross_entropy(kept["aux_logits"], labels)
-    return F.cross_entropy(kept["logits"], labels) + aux_weight * head
+    taken = {name: with_value(kept[name], kept[other]) for name, other in (logits_of or {}).items()}
+    trunk, head = (F.cross_entropy({**kept, **taken}[name], labels) for name in ("logits", "aux_logits"))
+    return trunk_weight * trunk + aux_weight * head
 
 
 def total_loss_reference(*arrays: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -130,9 +141,7 @@ def saved(inputs: Sequence[np.ndarray], settings: Mapping[str, Any], y: np.ndarr
 
 def with_change(name: str, likely: str, more: str, of: tuple[str, ...] = (), **changes: Any) -> Mistake:
     """Make a mistake that `total_loss` makes with `changes`."""
-    return Mistake(
-        name, likely, more, lambda trial, g: trial.own(g, function=partial(total_loss, **changes)), of
-    )
+    return Mistake(name, likely, more, gradients_of(partial(total_loss, **changes)), of)
 
 
 def classifier_of_hidden(trial: Trial, name: str) -> np.ndarray:
@@ -163,6 +172,31 @@ EXERCISE = Exercise(
             "wrong scale", "the head's gradient is weighted twice: its loss counts 0.3 times, not 0.09",
             "multiply by 0.3 where the gradient enters the head, and nowhere else",
             aux_weight=AUX_WEIGHT**2,
+        ),
+        with_change(
+            "wrong scale", "both losses are weighted with 0.3: the weight is that of the head alone",
+            "the trunk's gradient begins with gy, the head's with 0.3 * gy",
+            trunk_weight=AUX_WEIGHT,
+        ),
+        with_change(
+            "weights exchanged", "the trunk's loss is weighted with 0.3, and the head's is not",
+            "the trunk's gradient begins with gy, the head's with 0.3 * gy",
+            trunk_weight=AUX_WEIGHT, aux_weight=1.0,
+        ),
+        with_change(
+            "wrong sign", "the head's gradient has the wrong sign: the two losses are added",
+            "the gradient of a sum goes to both summands, with a plus",
+            aux_weight=-AUX_WEIGHT,
+        ),
+        *(
+            with_change(
+                "wrong input", f"the {who} cross-entropy is given the logits of the other one",
+                "cross_entropy_backward(g, saved.logits, ...) in the trunk, saved.aux_logits in the head",
+                logits_of={mine: other},
+            )
+            for who, mine, other in (
+                ("head's", "aux_logits", "logits"), ("trunk's", "logits", "aux_logits"),
+            )
         ),
         Mistake(
             "wrong input", "your gw_fc2 is computed from hidden, but fc2 saw what dropout had left of it",

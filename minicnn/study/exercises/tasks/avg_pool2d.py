@@ -9,15 +9,21 @@ import numpy as np
 from minicnn.op_cases import CASES, Sample
 from minicnn.shapes import Window
 from minicnn.study.exercises.exercise import Exercise, Mistake, Trial
+from minicnn.study.exercises.tasks.placement import (
+    SHARED,
+    Misplacement,
+    placed,
+    without_last_windows,
+)
 from minicnn.study.exercises.tasks.windows import (
     LAST,
     Kept,
     cropped,
-    forgotten_padding,
     geometry,
     of_learner,
     spread,
     window_features,
+    wrongly_cropped,
 )
 
 
@@ -55,6 +61,34 @@ def overwritten(trial: Trial, name: str, kept: Kept) -> np.ndarray:
     return cropped(padded_gradient(trial, kept), window_of(trial.sample))
 
 
+def misplaced(trial: Trial, misplacement: Misplacement) -> np.ndarray:
+    """Predict gx if the windows lie elsewhere."""
+    share = trial.gy / count_of(trial.sample)[:, :, None]
+    return placed(lambda i, j: share, window_of(trial.sample), trial.sample.inputs[0].shape, misplacement)
+
+
+def below_zero(trial: Trial, name: str) -> np.ndarray:
+    """Predict gx if slices of the image begin where the window does, even if that is in the padding."""
+    w, gx = window_of(trial.sample), np.zeros(trial.sample.inputs[0].shape)
+    share = trial.gy / count_of(trial.sample)[:, :, None]
+    for p, q in np.ndindex(w.OH, w.OW):
+        row, column = p * w.SH - w.top, q * w.SW - w.left
+        gx[:, row : row + w.KH, column : column + w.KW] += share[:, p : p + 1, q : q + 1]
+    return gx
+
+
+def without_axes(trial: Trial, name: str) -> np.ndarray | None:
+    """Predict gx if what is added to a window has the shape (N, C), where NumPy finds a way to do that."""
+    w, x_shape = window_of(trial.sample), trial.sample.inputs[0].shape
+    padded = np.zeros((x_shape[0], w.PH, w.PW, x_shape[3]))
+    share = trial.gy / count_of(trial.sample)[:, :, None]
+    if x_shape[0] not in (1, w.KW):
+        return None
+    for p, q in np.ndindex(w.OH, w.OW):
+        padded[:, p * w.SH : p * w.SH + w.KH, q * w.SW : q * w.SW + w.KW] += share[:, p, q]
+    return cropped(padded, w)
+
+
 EXERCISE = Exercise(
     "avg_pool2d", "average pooling: every pixel of a window receives its share", 2, CASES["avg_pool2d"],
     ("x_shape", "count", "kernel_size", "stride", "padding"),
@@ -84,7 +118,21 @@ EXERCISE = Exercise(
             )
             for kept in LAST
         ),
-        *forgotten_padding(padded_gradient),
+        *wrongly_cropped(padded_gradient, window_of),
+        *(misplacement.mistake(misplaced) for misplacement in SHARED),
+        without_last_windows(window_of),
+        Mistake(
+            "a slice that begins below 0",
+            "windows that begin in the padding are lost: a slice from -1 on begins at the last row",
+            "rows max(p*SH - top, 0) to p*SH - top + KH; and so for the columns",
+            below_zero, ("gx",),
+        ),
+        Mistake(
+            "an axis that is missing",
+            "gy[:, p, q] is (N, C), which NumPy puts along the columns and channels of the window",
+            "gy[:, p : p + 1, q : q + 1] keeps the two axes, with size 1",
+            without_axes, ("gx",),
+        ),
     ),
     {
         **window_features(window_of),

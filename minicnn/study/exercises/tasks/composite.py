@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection
 
 import numpy as np
 
 from minicnn import functional as F
-from minicnn.study.exercises.exercise import Trial
+from minicnn.study.exercises.exercise import Predict, Trial
 from minicnn.tensor import Function, Tensor
 
 
@@ -25,6 +26,23 @@ class UnmaskedReLU(Function):
         return (gy,)
 
 
+class ValueOf(Function):
+    """Another array in the place of x, as if it were x."""
+
+    name = "value_of"
+
+    def __init__(self, other: np.ndarray) -> None:
+        self.other = other
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """Return the other array."""
+        return self.other.copy()
+
+    def backward(self, gy: np.ndarray) -> tuple[np.ndarray]:
+        """Return gy."""
+        return (gy,)
+
+
 def relu(x: Tensor, name: str, unmasked: Collection[str]) -> Tensor:
     """Apply a ReLU, without its mask in backward if its name is among `unmasked`."""
     return UnmaskedReLU().apply(x) if name in unmasked else F.relu(x)
@@ -33,6 +51,21 @@ def relu(x: Tensor, name: str, unmasked: Collection[str]) -> Tensor:
 def seen_by(x: Tensor, name: str, lost: Collection[str]) -> Tensor:
     """Return x as the branch of that name sees it; what it sends back is lost if it is among `lost`."""
     return x.detach() if name in lost else x
+
+
+def with_value(x: Tensor, other: Tensor) -> Tensor:
+    """Return a tensor that has the value of another one, and whose gradient goes to x."""
+    return ValueOf(other.data).apply(x)
+
+
+def gradients_of(function: Callable[..., Tensor]) -> Predict:
+    """Predict the gradients of a function that leaves something out; all at once, for there are many."""
+
+    @functools.lru_cache(maxsize=8)
+    def predicted(trial: Trial) -> dict[str, np.ndarray]:
+        return trial.gradients_of(function)
+
+    return lambda trial, name: predicted(trial)[name]
 
 
 def on_the_way(

@@ -9,15 +9,26 @@ import numpy as np
 from minicnn.op_cases import CASES, Sample
 from minicnn.shapes import Window
 from minicnn.study.exercises.exercise import Exercise, Mistake, Trial
+from minicnn.study.exercises.tasks.placement import SHARED, Misplacement, placed
 from minicnn.study.exercises.tasks.windows import (
     LAST,
     Kept,
     cropped,
-    cut_from_the_corner,
     geometry,
     of_learner,
     spread,
     window_features,
+    wrongly_cropped,
+)
+
+# Of the gradient of cols, taken apart; and what it is taken for.
+AXES = ("N", "OH", "OW", "KH", "KW", "CI")
+OTHER_ORDERS = (
+    ("N", "OH", "OW", "CI", "KH", "KW"),
+    ("N", "OH", "OW", "KW", "KH", "CI"),
+    ("N", "OW", "OH", "KH", "KW", "CI"),
+    ("KH", "KW", "N", "OH", "OW", "CI"),
+    ("KH", "KW", "CI", "N", "OH", "OW"),
 )
 
 
@@ -48,6 +59,41 @@ def overwritten(trial: Trial, name: str, kept: Kept) -> np.ndarray:
     return cropped(padded_gradient(trial, kept), window_of(trial.sample))
 
 
+def misplaced(trial: Trial, misplacement: Misplacement) -> np.ndarray:
+    """Predict gx if the patches lie elsewhere."""
+    x, w = trial.sample.inputs[:2]
+    return placed(lambda i, j: trial.gy @ w[i, j].T, window_of(trial.sample), x.shape, misplacement)
+
+
+def added_up(trial: Trial, gcols: np.ndarray) -> np.ndarray:
+    """Return gx, given the gradient of cols as (N, OH, OW, KH, KW, CI)."""
+    g = window_of(trial.sample)
+    return cropped(spread(lambda i, j: gcols[:, :, :, i, j], g, trial.sample.inputs[0].shape), g)
+
+
+def read_as(trial: Trial, name: str, axes: tuple[str, ...]) -> np.ndarray:
+    """Predict gx if gcols is reshaped to these axes."""
+    x, w = trial.sample.inputs[:2]
+    (N, OH, OW, CO), (KH, KW, CI) = trial.gy.shape, w.shape[:3]
+    sizes = dict(zip(AXES, (N, OH, OW, KH, KW, CI), strict=True))
+    gcols = trial.gy.reshape(-1, CO) @ w.reshape(-1, CO).T
+    read = gcols.reshape([sizes[axis] for axis in axes])
+    return added_up(trial, read.transpose([axes.index(axis) for axis in AXES]))
+
+
+def not_transposed(trial: Trial, name: str) -> np.ndarray:
+    """Predict gx if w is reshaped to (CO, KH*KW*CI), instead of transposed."""
+    w = trial.sample.inputs[1]
+    gcols = trial.gy @ w.reshape(w.shape[3], -1)
+    return added_up(trial, gcols.reshape(*trial.gy.shape[:3], *w.shape[:3]))
+
+
+def channels_first(trial: Trial, name: str) -> np.ndarray:
+    """Predict gw if the rows of its matrix are read as CI, KH, KW."""
+    KH, KW, CI, CO = trial.right[name].shape
+    return trial.right[name].reshape(CI, KH, KW, CO).transpose(1, 2, 0, 3)
+
+
 EXERCISE = Exercise(
     "conv2d", "convolution by im2col: three products, and overlapping patches added up", 3, CASES["conv2d"],
     ("x", "w", "stride", "padding"),
@@ -58,15 +104,26 @@ EXERCISE = Exercise(
     ("gx", "gw", "gb"),
     "minicnn/ops/conv.py", "docs/ops/conv2d.md",
     (
-        Mistake(
-            "forgotten padding", "your gx is the gradient of the padded image: the padding has to be cut off",
-            "forward put x in the middle of zeros; cut the same rectangle, from top and left, out of gx",
-            lambda trial, name: padded_gradient(trial), ("gx",),
+        *wrongly_cropped(padded_gradient, window_of),
+        *(misplacement.mistake(misplaced) for misplacement in SHARED),
+        *(
+            Mistake(
+                "reshape in the wrong order",
+                f"gcols is read as ({', '.join(axes)}): im2col has put its axes in another order",
+                "a row of cols holds one patch: N, OH, OW count the rows, KH, KW, CI the columns",
+                partial(read_as, axes=axes), ("gx",),
+            )
+            for axes in OTHER_ORDERS
         ),
         Mistake(
-            "forgotten padding", "gx is cut out of the padded gradient at the wrong place: its first corner",
-            "the image begins at row `top` and column `left` of the padded one",
-            lambda trial, name: cut_from_the_corner(trial, padded_gradient(trial)), ("gx",),
+            "missing transpose", "your gcols is gy times w read as (CO, KH*KW*CI): a reshape, no transpose",
+            "reshape keeps the order in memory: w.reshape(-1, CO).T",
+            not_transposed, ("gx",),
+        ),
+        Mistake(
+            "reshape in the wrong order", "your gw is read as (CI, KH, KW, CO), as other frameworks have it",
+            "a row of cols holds one patch in the order KH, KW, CI; so do the rows of w",
+            channels_first, ("gw",),
         ),
         *(
             Mistake(
@@ -99,6 +156,11 @@ EXERCISE = Exercise(
             "missing sum over images and pixels", "your gb is not summed over all places that b was added to",
             "b[o] was added at every n, p, q: sum over these three axes",
             lambda trial, name: trial.gy.sum(axis=0), ("gb",),
+        ),
+        Mistake(
+            "sum along the wrong axis", "your gb is summed over the channels, the axis that has to stay",
+            "b[o] was added at every n, p, q: sum over these three axes",
+            lambda trial, name: trial.gy.sum(axis=-1), ("gb",),
         ),
         Mistake(
             "mean instead of sum", "your gb is a mean over images and pixels; it has to be the sum",

@@ -13,7 +13,14 @@ import numpy as np
 from minicnn import functional as F
 from minicnn.op_cases import CASES
 from minicnn.study.exercises.exercise import Exercise, Mistake, Trial
-from minicnn.study.exercises.tasks.composite import listed, on_the_way, relu, seen_by
+from minicnn.study.exercises.tasks.composite import (
+    gradients_of,
+    listed,
+    on_the_way,
+    relu,
+    seen_by,
+    with_value,
+)
 from minicnn.tensor import Tensor, no_grad
 
 BRANCHES = ("1x1", "3x3", "5x5", "pooling")
@@ -29,11 +36,13 @@ def module(
     *tensors: Tensor,
     lost: Collection[str] = (),
     unmasked: Collection[str] = (),
+    pool_sees_its_output: bool = False,
     kept: dict[str, Tensor] | None = None,
 ) -> Tensor:
     """Run the module op by op, without what comes back through `lost` branches and the masks of `unmasked`.
 
-    The results on the way are put into `kept`.
+    The results on the way are put into `kept`. With `pool_sees_its_output`, the pooling's backward is given
+    what it gave instead of what it saw.
     """
     t = dict(zip(NAMES, tensors, strict=True))
     kept = {} if kept is None else kept
@@ -43,6 +52,9 @@ def module(
         return kept[result]
 
     kept["pooled"] = F.max_pool2d(seen_by(t["x"], "pooling", lost), 3, stride=1, padding=1)
+    if pool_sees_its_output:
+        pooled_again = F.max_pool2d(with_value(t["x"], kept["pooled"]), 3, stride=1, padding=1)
+        kept["pooled"] = with_value(pooled_again, kept["pooled"])
     reduced3 = convolved(seen_by(t["x"], "3x3", lost), "w3_reduce", 0, "reduced3")
     reduced5 = convolved(seen_by(t["x"], "5x5", lost), "w5_reduce", 0, "reduced5")
     return F.concat(
@@ -71,7 +83,7 @@ def missing_branches(lost: tuple[str, ...]) -> Mistake:
         "missing sum at a fan-out",
         f"gx lacks what comes back through {listed(lost)} {branch}",
         "x is seen by four branches, so gx is the sum of four contributions",
-        lambda trial, name: trial.own(name, function=partial(module, lost=lost)), ("gx",),
+        gradients_of(partial(module, lost=lost)), ("gx",),
     )  # fmt: skip
 
 
@@ -81,7 +93,7 @@ def missing_mask(result: str) -> Mistake:
         "missing ReLU mask",
         f"the gradient passes the ReLU after {RELUS[result]} without its mask",
         f"g = relu_backward(g, saved.{result}) before the backward of the convolution",
-        lambda trial, name: trial.own(name, function=partial(module, unmasked=(result,))),
+        gradients_of(partial(module, unmasked=(result,))),
     )
 
 
@@ -105,21 +117,24 @@ EXERCISE = Exercise(
             projection_of_x, ("gw_proj",),
         ),
         Mistake(
+            "wrong input", "the pooling's backward is given what the pooling gave; it needs what it saw, x",
+            "max_pool2d_backward(g_proj, saved.x, 3, stride=1, padding=1)",
+            gradients_of(partial(module, pool_sees_its_output=True)), ("gx",),
+        ),
+        Mistake(
             "missing ReLU masks", "no ReLU of the module has its mask",
             "every convolution is followed by a ReLU: g = relu_backward(g, its output) comes first",
-            lambda trial, name: trial.own(name, function=partial(module, unmasked=tuple(RELUS))),
+            gradients_of(partial(module, unmasked=tuple(RELUS))),
         ),
         Mistake(
             "missing ReLU masks", "the ReLUs after the reductions have no masks",
             "the reductions are followed by a ReLU, too: relu_backward(g, saved.reduced3)",
-            lambda trial, name: trial.own(name, function=partial(module, unmasked=("reduced3", "reduced5"))),
+            gradients_of(partial(module, unmasked=("reduced3", "reduced5"))),
         ),
         Mistake(
             "missing ReLU masks", "the four ReLUs before the concatenation have no masks",
             "y1, y3, y5 and y_proj come out of ReLUs: relu_backward(g1, saved.y1), and so on",
-            lambda trial, name: trial.own(
-                name, function=partial(module, unmasked=("y1", "y3", "y5", "y_proj"))
-            ),
+            gradients_of(partial(module, unmasked=("y1", "y3", "y5", "y_proj"))),
         ),
     ),
     {"there are ties": lambda sample: "ties" in sample.label},

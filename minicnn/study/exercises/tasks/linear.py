@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from minicnn.op_cases import CASES
 from minicnn.study.exercises.exercise import Exercise, Mistake
 
@@ -24,6 +26,26 @@ EXERCISE = Exercise(
             "mean instead of sum", "your gb is N times too small: a mean over the batch where a sum belongs",
             "b is added to every sample, so the contributions of all samples are summed",
             lambda trial, name: trial.gy.mean(axis=0), of=("gb",),
+        ),
+        Mistake(
+            "gy is missing", "your gb is 1 everywhere: that is dy/db of one sample",
+            "by the chain rule gb = sum over the samples of gy * 1",
+            lambda trial, name: np.ones(trial.gy.shape[1]), of=("gb",),
+        ),
+        Mistake(
+            "wrong factor", "your gb is the sum of x over the samples; it has to be that of gy",
+            "y = x @ w + b: the factor of b is 1, so x has no part in gb",
+            lambda trial, name: trial.sample.inputs[0].sum(axis=0), of=("gb",),
+        ),
+        Mistake(
+            "gy is missing", "your gw is x transposed: it does not depend on gy",
+            "w[i, o] takes part in y[n, o] with the factor x[n, i]: sum gy[n, o] * x[n, i] over n",
+            lambda trial, name: trial.sample.inputs[0].T, of=("gw",),
+        ),
+        Mistake(
+            "gy is missing", "your gx is w transposed: it does not depend on gy",
+            "x[n, i] takes part in y[n, o] with the factor w[i, o]: sum gy[n, o] * w[i, o] over o",
+            lambda trial, name: trial.sample.inputs[1].T, of=("gx",),
         ),
     ),
     {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -9,13 +10,20 @@ import numpy as np
 from minicnn.op_cases import CASES, Sample
 from minicnn.shapes import Window
 from minicnn.study.exercises.exercise import Exercise, Mistake, Predict, Trial
+from minicnn.study.exercises.tasks.placement import (
+    KERNEL_EXCHANGED,
+    NO_OFFSET,
+    SHARED,
+    Misplacement,
+    without_last_windows,
+)
 from minicnn.study.exercises.tasks.windows import (
     cropped,
-    forgotten_padding,
     geometry,
     of_learner,
     spread,
     window_features,
+    wrongly_cropped,
 )
 
 # Which of equal pixels receive the gradient.
@@ -72,6 +80,45 @@ def both(winners: Winners) -> Predict:
     return lambda trial, name: cropped(pooled_gradient(trial, winners, outside=0.0), window_of(trial.sample))
 
 
+def largest(trial: Trial) -> np.ndarray:
+    """Maximum of each window: y."""
+    return np.asarray(patches(trial.sample.inputs[0], window_of(trial.sample), -np.inf).max(axis=-1))
+
+
+def searched(trial: Trial, misplacement: Misplacement) -> np.ndarray:
+    """Predict gx if the largest pixel is looked for elsewhere, and the gradient goes there."""
+    x, gx = trial.sample.inputs[0], np.zeros(trial.sample.inputs[0].shape)
+    best = np.full(trial.gy.shape, -np.inf)
+    where = np.full((*trial.gy.shape, 2), -1)
+    for p, q, _, _, pixel in misplacement.elements(window_of(trial.sample)):
+        values = x[(slice(None), *pixel)]
+        better = values > best[:, p, q]
+        best[:, p, q][better] = values[better]
+        where[:, p, q][better] = pixel
+    for n, p, q, c in np.argwhere(where[..., 0] >= 0):
+        gx[n, where[n, p, q, c, 0], where[n, p, q, c, 1], c] += trial.gy[n, p, q, c]
+    return gx
+
+
+def scattered(origin: Callable[[Window, int, int], tuple[int, int]]) -> Predict:
+    """Predict gx if a place within the real pixels of window (p, q) is counted from `origin(w, p, q)`."""
+
+    def predict(trial: Trial, name: str) -> np.ndarray | None:
+        x, w = trial.sample.inputs[0], window_of(trial.sample)
+        gx = np.zeros(x.shape)
+        for n, p, q, c in np.ndindex(trial.gy.shape):
+            row, column = p * w.SH - w.top, q * w.SW - w.left
+            patch = x[n, max(row, 0) : row + w.KH, max(column, 0) : column + w.KW, c]
+            place = np.unravel_index(patch.argmax(), patch.shape)
+            row, column = np.add(place, origin(w, p, q))
+            if not (-w.H <= row < w.H and -w.W <= column < w.W):
+                return None  # an IndexError
+            gx[n, row, column, c] += trial.gy[n, p, q, c]
+        return gx
+
+    return predict
+
+
 EXERCISE = Exercise(
     "max_pool2d", "max pooling: to the winner of each window, and with ties to the first", 2,
     CASES["max_pool2d"],
@@ -117,7 +164,36 @@ EXERCISE = Exercise(
             )
             for winners, who in NOT_THE_FIRST
         ),
-        *forgotten_padding(pooled_gradient),
+        *wrongly_cropped(pooled_gradient, window_of),
+        *(misplacement.mistake(searched) for misplacement in (*SHARED, KERNEL_EXCHANGED, NO_OFFSET)),
+        without_last_windows(window_of),
+        Mistake(
+            "place in the window instead of in the image",
+            "the gradient goes to (i, j), the place of the maximum within its window",
+            "add where the window begins: argmax counts from its first pixel",
+            scattered(lambda w, p, q: (0, 0)),
+        ),
+        Mistake(
+            "place in a window that was cut off",
+            "the maximum of a window that begins in the padding is counted from the window's first pixel",
+            "if you cut the patch off at max(p*SH - top, 0), its pixel (0, 0) is there, not at p*SH - top",
+            scattered(lambda w, p, q: (p * w.SH - w.top, q * w.SW - w.left)),
+        ),
+        Mistake(
+            "search that begins with 0", "windows without a positive pixel send nothing back",
+            "a maximum may be negative: let the search begin with -np.inf",
+            lambda trial, name: trial.own(name, gy=trial.gy * (largest(trial) > 0)),
+        ),
+        Mistake(
+            "smallest instead of largest", "the gradient goes to the smallest pixel of each window",
+            "y is the maximum: argmax, or a comparison with >",
+            lambda trial, name: trial.own(name, inputs=[-trial.sample.inputs[0]]),
+        ),
+        Mistake(
+            "value instead of slope", "your gx is multiplied by the maximum itself",
+            "y is the winner, so dy/dx is 1 for it, however large it is",
+            lambda trial, name: trial.own(name, gy=trial.gy * largest(trial)),
+        ),
     ),
     window_features(window_of),
 )  # fmt: skip

@@ -36,10 +36,36 @@ EXERCISE = Exercise(
             relu_with(lambda gy, x: gy * (x <= 0)),
         ),
         Mistake(
+            "mask turned round", "gradient passes where x < 0, and stops where the unit was on",
+            "y = x where x > 0; there the gradient passes. np.where(condition, if true, if false)",
+            relu_with(lambda gy, x: gy * (x < 0)),
+        ),
+        Mistake(
             "the convention at the kink",
             "where x is exactly 0 you let gy pass; by convention it stops there",
             "use x > 0, not x >= 0: see docs/ops/relu.md on the kink",
             relu_with(lambda gy, x: gy * (x >= 0)),
+        ),
+        Mistake(
+            "the convention at the kink",
+            "where x is exactly 0 you let half of gy pass; by convention it stops there",
+            "both are slopes of the kink, but all have to agree on one: x > 0, see docs/ops/relu.md",
+            relu_with(lambda gy, x: gy * np.heaviside(x, 0.5)),
+        ),
+        Mistake(
+            "sign instead of slope", "where x is negative you send back -gy: that is the slope of |x|",
+            "the ReLU is flat where x is negative: the slope is 0, not -1",
+            relu_with(lambda gy, x: gy * np.sign(x)),
+        ),
+        Mistake(
+            "forward again", "your gx is y: the ReLU of x once more",
+            "gx = gy * dy/dx: what comes from above, times the slope at x",
+            relu_with(lambda gy, x: np.maximum(x, 0)),
+        ),
+        Mistake(
+            "elements left out", "your gx holds only the elements that pass: gy[x > 0] is a shorter array",
+            "gx has the shape of x, with zeros where nothing passes: gx[mask] = gy[mask], or gy * mask",
+            relu_with(lambda gy, x: gy[x > 0]),
         ),
         Mistake(
             "value instead of slope",

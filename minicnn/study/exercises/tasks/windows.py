@@ -9,7 +9,7 @@ import numpy as np
 
 from minicnn.op_cases import Sample
 from minicnn.shapes import Window, window
-from minicnn.study.exercises.exercise import Mistake, Trial
+from minicnn.study.exercises.exercise import Mistake, Predict, Trial
 
 Pair = tuple[int, int]
 
@@ -78,24 +78,46 @@ def cropped(padded: np.ndarray, w: Window) -> np.ndarray:
     return padded[:, rows, columns]
 
 
-def forgotten_padding(padded_gradient: Callable[[Trial], np.ndarray]) -> tuple[Mistake, Mistake]:
-    """Give the two ways in which a pooling forgets its padding, by the gradient of the padded image."""
+def wrongly_cropped(
+    padded_gradient: Callable[[Trial], np.ndarray], window_of: Callable[[Sample], Window]
+) -> tuple[Mistake, ...]:
+    """Give the ways of cutting the image out of the gradient of the padded one that are wrong."""
+
+    def cut(rows_and_columns: Callable[[Window], tuple[slice, slice]]) -> Predict:
+        def predict(trial: Trial, name: str) -> np.ndarray:
+            rows, columns = rows_and_columns(window_of(trial.sample))
+            return padded_gradient(trial)[:, rows, columns]
+
+        return predict
+
     return (
         Mistake(
             "forgotten padding", "your gx is the gradient of the padded image: the padding has to be cut off",
             "cut the image out again, from row `top` and column `left` on",
-            lambda trial, name: padded_gradient(trial),
+            cut(lambda w: (slice(None), slice(None))), ("gx",),
         ),
         Mistake(
             "forgotten padding",
             "gx is shifted: the image begins at row `top`, column `left` of the padded one",
             "the top left pixel of window (p, q) is row p*SH - top, column q*SW - left of the image",
-            lambda trial, name: cut_from_the_corner(trial, padded_gradient(trial)),
+            cut(lambda w: (slice(w.H), slice(w.W))), ("gx",),
+        ),
+        *(
+            Mistake(
+                "an empty slice", "gx is cut out as [top:-bottom, left:-right]: empty where a padding is 0",
+                "top : top + H and left : left + W are right for every padding",
+                cut(inner), ("gx",),
+            )
+            for inner in (
+                lambda w: (slice(w.top, -w.bottom), slice(w.left, -w.right)),
+                lambda w: (  # with what only ceil mode needs in the padding
+                    slice(w.top, -(w.bottom + w.extra_bottom)), slice(w.left, -(w.right + w.extra_right)),
+                ),
+            )
+        ),
+        Mistake(
+            "height and width exchanged", "gx is cut out at row `left` and column `top`: they are exchanged",
+            "padding is ((top, bottom), (left, right)): top goes with the rows, left with the columns",
+            cut(lambda w: (slice(w.left, w.left + w.H), slice(w.top, w.top + w.W))), ("gx",),
         ),
     )  # fmt: skip
-
-
-def cut_from_the_corner(trial: Trial, padded: np.ndarray) -> np.ndarray:
-    """Cut off the padding as if all of it were at the bottom and the right."""
-    _, H, W, _ = trial.sample.inputs[0].shape
-    return padded[:, :H, :W]
