@@ -13,7 +13,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -qq
 WHEEL  := dist/minicnn.stamp
 SOURCE := setup.cfg pyproject.toml LICENSE $(wildcard README.md) \
-          minicnn_command.py $(shell find minicnn models -name __pycache__ -prune -o -print)
+          $(shell find minicnn models -name __pycache__ -prune -o -print)
 
 # What minicnn is timed against besides PyTorch, each in an environment of its own: they need other
 # versions of NumPy. DeZero has no release since 2020.
@@ -53,7 +53,7 @@ types: $(VENV)/installed-lint $(WHEEL)  ## check types of the installed package
 	@elsewhere=$$(mktemp -d) && trap 'rm -rf "$$elsewhere"' EXIT \
 	&& $(PIP) install --no-deps --target "$$elsewhere" dist/*.whl && cd "$$elsewhere" \
 	&& "$(CURDIR)/$(BIN)/mypy" --config-file "$(CURDIR)/setup.cfg" \
-	       --cache-dir "$(CURDIR)/.mypy_cache/installed" --package minicnn --module minicnn_command
+	       --cache-dir "$(CURDIR)/.mypy_cache/installed" --package minicnn
 
 parity: $(VENV)/installed-test $(VENV)/installed-parity  ## compare with PyTorch and the ONNX operator vectors
 	$(BIN)/pytest -m parity $(ARGS)

@@ -29,11 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0 on success, 1 if a check failed, 2 on bad usage or bad input (with one line on
         standard error), 130 if the user stopped it.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name need not be text, nor known to the terminal
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        if isinstance(
-            sys.stdout, io.TextIOWrapper
-        ):  # a file's name need not be text, nor known to the terminal
-            sys.stdout.reconfigure(errors="backslashreplace")
         options = build_parser().parse_args(arguments)
         status: int = options.command(options)
         sys.stdout.flush()
