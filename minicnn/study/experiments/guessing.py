@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-LEARNT = (
-    0.1  # of the way from guessing to always being right; a network that is not so far counts as guessing
-)
+# Of the way from guessing to always being right; a network that has not come so far counts as guessing.
+LEARNT = 0.1
 
 
 @dataclass(frozen=True)
