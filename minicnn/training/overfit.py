@@ -51,7 +51,7 @@ def overfit_one_batch(
     max_steps : int, default=400
         When to give up.
     advice : sequence of str, default=()
-        What else to try, besides another rate, if it is still guessing at the end.
+        What else to try, besides another rate, if it has not learned them.
     say : function, default=print
         Takes each line of the account.
 
@@ -109,10 +109,8 @@ def overfit_one_batch(
             f"the way: {to_try}, then minicnn gradcheck."
         )
     else:
-        meaning = (
-            "It learns, but slowly: try a higher --lr or a smaller --batch-size. Equal images with different "
-            "labels also do this."
-        )
+        to_try = "; ".join([*advice, "try a higher --lr or a smaller --batch-size"])
+        meaning = f"It learns, but slowly: {to_try}. Equal images with different labels also do this."
     say(_verdict_no(f"after {max_steps} steps the loss is {main.loss:.3f}, it began at {start:.3f}", meaning))
     return False
 

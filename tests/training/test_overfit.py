@@ -41,8 +41,9 @@ def test_still_guessing(network, batch):
 
 def test_too_slow(network, batch):
     said = []
-    assert not overfit_one_batch(network(), *batch, num_classes=3, lr=0.05, max_steps=20, say=said.append)
-    assert "It learns, but slowly: try a higher --lr" in said[-1]
+    settings = {"num_classes": 3, "lr": 0.05, "max_steps": 20, "advice": ["try --activation relu: why"]}
+    assert not overfit_one_batch(network(), *batch, **settings, say=said.append)
+    assert "It learns, but slowly: try --activation relu: why; try a higher --lr" in said[-1]
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
