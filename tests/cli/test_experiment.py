@@ -91,8 +91,9 @@ def test_plateau(capsys, tmp_path):
     assert [len(run["validation"]) for run in (divided, constant)] == [3, 3]
 
 
-def test_a_plateau_divides_as_training_does(capsys, tmp_path):
+def test_a_plateau_divides_as_training_does(capsys, tmp_path, monkeypatch):
     """The same run as that of `minicnn train` with the flags that docs/claims.md names."""
+    monkeypatch.setattr("minicnn.training.loop.draw_curves", lambda *arguments: None)
     flags = ("--width", "0.02", "--epochs", "4", "--limit", "96", "--seed", "3")
     printed(capsys, "plateau", *flags, "--seeds", "1")
     divided, constant = json.loads((tmp_path / "plateau.json").read_text())["runs"]
