@@ -419,7 +419,8 @@ def test_predict_with_the_weights_of_another_program(photos, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda header: header["config"].update(width=1e300), "its weights do not fit its own settings"),
+        (lambda header: header["config"].update(width=1e300), "--width: expected a number above 0 and below"),
+        (lambda header: header["config"].update(limit=1.5), "--limit: expected a whole number, got 1.5"),
         (lambda header: header["config"].update(width=1000.0), "its weights do not fit its own settings"),
         (lambda header: header["data"].update(class_names=["x"] * 10**5), "do not fit its own settings"),
         (lambda header: header["data"].update(class_names=[1, 2, 3]), "names of its classes are damaged"),

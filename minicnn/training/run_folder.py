@@ -24,7 +24,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from minicnn.errors import CheckpointError, UsageError
+from minicnn.errors import CheckpointError, MinicnnError, UsageError
 from minicnn.training.checkpoint import Checkpoint, DataFacts, load_checkpoint, predecessor, save_checkpoint
 from minicnn.training.config import Config
 from minicnn.training.durable import reason_of, sync_folder, write_durably
@@ -111,9 +111,11 @@ class RunFolder:
             content = json.loads(path.read_text(encoding="utf-8"))
             facts = {field.name: content.pop(field.name) for field in fields(DataFacts)}
             return Config.from_json(content, str(path)), DataFacts.from_json(facts)
-        except CheckpointError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except MinicnnError as error:
+            raise CheckpointError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+        except OSError as error:
+            raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise CheckpointError(f"{path}: damaged ({error!r})") from None
 
     @property

@@ -1,5 +1,7 @@
 """The folder of a run: never written over, and read with care."""
 
+import json
+
 import pytest
 
 from minicnn.errors import CheckpointError, UsageError
@@ -40,10 +42,21 @@ def test_no_run_there(tmp_path):
         RunFolder.open(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"class_names": 3}'])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"class_names": 3}', "[" * 10**5, "1" + "0" * 5000])
 def test_damaged_config(run, text):
     (run.path / "config.json").write_text(text)
     with pytest.raises(CheckpointError, match=r"config.json: "):
+        run.read_config()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("lr", 10**400), ("limit", 2.5), ("class_names", 3), ("normalisation", None), ("normalisation", {})],
+)
+def test_a_damaged_setting_is_said_with_its_file(run, setting, value):
+    path = run.path / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), setting: value}))
+    with pytest.raises(CheckpointError, match=rf"^{path}: (?!.*config.json)"):
         run.read_config()
 
 
