@@ -156,7 +156,7 @@ def test_killed_and_resumed(quick, tmp_path, capsys):
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_interrupted(quick, tmp_path, number, status):
     """The step is finished and kept, and the command that is printed goes on from there."""
     run = tmp_path / "run"
@@ -167,6 +167,54 @@ def test_interrupted(quick, tmp_path, number, status):
     assert process.returncode == status
     kept = load_checkpoint(run / CHECKPOINT)
     assert err == f"\nminicnn: stopped; {kept.place} is kept. To go on: minicnn train --resume {run}\n"
+
+
+def test_a_run_whose_reader_goes_away(quick, finished, tmp_path):
+    """As in `minicnn train | head -1`: what is trained is not lost to whoever reads about it."""
+    run = tmp_path / "run"
+    with start([*quick, "--epochs", "2", "--out", str(run)]) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        err = process.stderr.read()
+    assert process.returncode == 141
+    assert err == "progress cannot be shown any more (Broken pipe); training goes on\n"
+    assert same_arrays(run, finished)
+    assert (run / "result.json").exists()
+
+
+def test_a_terminal_that_is_closed(quick, tmp_path):
+    """Its user logs out, or the connection breaks: SIGHUP, and nobody to say anything to."""
+    pytest.importorskip("termios", reason="this system has no such terminals")
+    run = tmp_path / "run"
+    code = (
+        "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+        "from minicnn.cli import main; sys.exit(main())"
+    )
+    arguments = [sys.executable, "-c", code, *quick, "--epochs", "100000", "--out", str(run)]
+    mine, its = os.openpty()
+    process = subprocess.Popen(arguments, stdin=its, stdout=its, stderr=its)
+    os.close(its)
+    with open(mine, "rb", buffering=0) as terminal:
+        deadline = time.monotonic() + 60
+        while not (run / "metrics.jsonl").exists():
+            assert time.monotonic() < deadline
+            terminal.read(65536)  # or the run would wait for somebody to read
+    assert process.wait(timeout=60) == 129
+    load_checkpoint(run / CHECKPOINT)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="numbers of open files are given by POSIX, lowest first")
+def test_closed_streams(quick, finished, tmp_path):
+    """A file opened later must not get the number of standard output: libraries in C would write into it."""
+    run = tmp_path / "run"
+    code = (
+        "import os, sys; [os.close(stream) for stream in (0, 1, 2)]; "
+        "sys.stdin = sys.stdout = sys.stderr = None; from minicnn.cli import main; "
+        "status = main(); assert os.open(os.devnull, 0) > 2; os._exit(status)"
+    )
+    arguments = [*quick, "--epochs", "2", "--out", str(run)]
+    assert subprocess.run([sys.executable, "-c", code, *arguments], timeout=60).returncode == 0
+    assert same_arrays(run, finished)
 
 
 def test_two_processes_on_one_run(quick, tmp_path, capsys):

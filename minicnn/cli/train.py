@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,8 @@ def _train(
     else:
         _report(result, run, gradients)
         return 0
-    print(f"\nminicnn: {message}. To go on: {program()} train --resume {run.path}", file=sys.stderr)
+    with suppress(OSError):  # the terminal may be what has gone
+        print(f"\nminicnn: {message}. To go on: {program()} train --resume {run.path}", file=sys.stderr)
     return 128 + number  # as shells have it
 
 
