@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -482,6 +483,19 @@ def test_predict_with_a_checkpoint_that_asks_for_too_much(finished, photos, tmp_
     path = tmp_path / "a.safetensors"
     path.write_bytes(encode(header, arrays))
     assert words in fails(capsys, "predict", str(path), str(photos / "red" / "0.png"))
+
+
+def test_what_is_used_if_the_newest_checkpoint_is_damaged(finished, photos, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    content = bytearray((run / CHECKPOINT).read_bytes())
+    content[-1] ^= 1
+    (run / CHECKPOINT).write_bytes(content)
+    for command in (["eval", str(run)], ["predict", str(run), str(photos / "red" / "0.png")]):
+        assert main(command) == 0
+        err = capsys.readouterr().err
+        assert err.startswith(f"{run / CHECKPOINT}: damaged")
+        assert err.endswith("; going back to checkpoint.previous.safetensors, after epoch 1\n")
 
 
 def test_interrupted_elsewhere(finished, monkeypatch, capsys):

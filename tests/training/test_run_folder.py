@@ -5,7 +5,7 @@ import json
 import pytest
 
 from minicnn.errors import CheckpointError, UsageError
-from minicnn.training import Checkpoint, RunFolder, claim_free_folder, find_checkpoint
+from minicnn.training import Checkpoint, RunFolder, claim_free_folder
 
 
 @pytest.fixture
@@ -95,30 +95,11 @@ def test_result(run):
 
 def test_no_checkpoint_yet(run):
     assert run.load_checkpoint() == (None, None)
-    with pytest.raises(CheckpointError, match="no checkpoint yet"):
-        find_checkpoint(run.path)
 
 
-def test_which_checkpoint_is_meant(run, tmp_path):
-    newest, older = run.checkpoint_path, run.path / "checkpoint.previous.safetensors"
-    older.write_text("")
-    assert find_checkpoint(run.path) == older
-    newest.write_text("")
-    assert find_checkpoint(run.path) == find_checkpoint(newest) == newest
-    assert find_checkpoint(older) == older
-    with pytest.raises(CheckpointError, match="no such checkpoint or folder"):
-        find_checkpoint(tmp_path / "nothing")
-    with pytest.raises(CheckpointError, match="neither a checkpoint nor the folder of a run"):
-        find_checkpoint(tmp_path)
-
-
-def test_folders_are_numbered(tmp_path, config):
-    root = tmp_path / "runs"
-    assert claim_free_folder(config, root) == root / "googlenet-cifar-shapes-1"
-    (root / "googlenet-cifar-shapes-7").mkdir()
-    (root / "googlenet-cifar-shapes-x").mkdir()
-    assert claim_free_folder(config, root).name == "googlenet-cifar-shapes-8"
-    assert (root / "googlenet-cifar-shapes-8").is_dir(), "claimed, so that a run started now takes another"
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot make a folder"):
-        claim_free_folder(config, tmp_path / "file")
+@pytest.mark.parametrize("left", ["checkpoint.safetensors", "checkpoint.previous.safetensors", "result.json"])
+def test_what_is_left_of_another_run_is_not_gone_on_from(tmp_path, config, images, left):
+    (tmp_path / left).write_text("")
+    with pytest.raises(UsageError, match=f"holds the {left} of another run; take another folder$"):
+        RunFolder.create(tmp_path, config, images.facts)
+    assert not (tmp_path / "config.json").exists()
