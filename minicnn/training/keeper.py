@@ -130,6 +130,6 @@ class Keeper:
             since = f"since {self.kept}" if self.kept else "from the start"
             lost = f"; what was trained {since} is lost"
         raise NotKeptError(
-            f"{what}, but not everything could be written to {self.run.path} ({reasons}){lost}; make room, "
-            f"then continue with minicnn train --resume {self.run.path}"
+            f"{what}, but not everything could be written to {self.run.path} ({reasons}){lost}; see to "
+            f"that, then continue with minicnn train --resume {self.run.path}"
         )
