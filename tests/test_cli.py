@@ -160,14 +160,14 @@ def test_killed_and_resumed(quick, tmp_path, capsys):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_interrupted(quick, tmp_path, number, status):
     """The step is finished and kept, and the command that is printed goes on from there."""
-    run = tmp_path / "run"
+    run = tmp_path / "my run"
     process = start([*quick, "--epochs", "1000", "--out", str(run)])
     wait_for_line(run / "metrics.jsonl")
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == status
     kept = load_checkpoint(run / CHECKPOINT)
-    assert err == f"\nminicnn: stopped; {kept.place} is kept. To go on: minicnn train --resume {run}\n"
+    assert err == f"\nminicnn: stopped; {kept.place} is kept. To go on: minicnn train --resume '{run}'\n"
 
 
 def test_a_run_whose_reader_goes_away(quick, finished, tmp_path):

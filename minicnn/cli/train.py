@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -39,6 +40,7 @@ from minicnn.training.gradient_watch import is_watched, last_interval
 from minicnn.training.keeper import MINUTES
 from minicnn.training.overfit import GENTLE_RATE
 from minicnn.training.run_folder import refuse_existing_run
+from minicnn.training.shell import as_argument, resume_command
 
 OVERFIT_IMAGES = 32  # more would only take longer
 
@@ -152,19 +154,20 @@ def _train(
         _report(result, run, gradients)
         return 0
     with suppress(OSError):  # the terminal may be what has gone
-        print(f"\nminicnn: {message}. To go on: {program()} train --resume {run.path}", file=sys.stderr)
+        print(f"\nminicnn: {message}. To go on: {resume_command(run.path, program())}", file=sys.stderr)
     return 128 + number  # as shells have it
 
 
 def _report(result: dict[str, Any], run: RunFolder, gradients: GradientWatch | None) -> None:
+    path = as_argument(run.path)
     print(
         f"test accuracy {result['test_accuracy']:.2%}, top-5 {result['test_top5']:.2%}, "
         f"loss {result['test_loss']:.4f} on {result['test_images']:,} images never used before; "
         f"{result['seconds']:.0f} s of training\n"
         f"results are in {run.path}: curves.png, result.json, metrics.jsonl, checkpoint.safetensors"
         f"{', gradients.jsonl, gradients.png' if gradients else ''}\n"
-        f"next: {program()} predict {run.path} IMAGE...\n"
-        f"      {program()} eval {run.path}"
+        f"next: {program()} predict {path} IMAGE...\n"
+        f"      {program()} eval {path}"
     )
 
 
@@ -236,4 +239,4 @@ def program() -> str:
     started_as = Path(sys.argv[0])
     if started_as.name != "minicnn" or shutil.which("minicnn") == str(started_as):
         return "minicnn"
-    return os.path.relpath(started_as)
+    return shlex.quote(os.path.relpath(started_as))

@@ -10,6 +10,7 @@ from typing import Any
 from minicnn.errors import MinicnnError
 from minicnn.training.checkpoint import Checkpoint, DataFacts, place_in_words
 from minicnn.training.run_folder import CHECKPOINT, RunFolder
+from minicnn.training.shell import resume_command
 from minicnn.training.state import TrainingState
 from minicnn.training.stopping import TrainingStopped
 from minicnn.training.watch import TrainingWatch
@@ -131,5 +132,5 @@ class Keeper:
             lost = f"; what was trained {since} is lost"
         raise NotKeptError(
             f"{what}, but not everything could be written to {self.run.path} ({reasons}){lost}; see to "
-            f"that, then continue with minicnn train --resume {self.run.path}"
+            f"that, then continue with {resume_command(self.run.path)}"
         )

@@ -31,6 +31,7 @@ from minicnn.training.durable import reason_of, sync_folder, write_durably
 from minicnn.training.newest_checkpoint import CHECKPOINT, newest_whole_checkpoint
 from minicnn.training.records import RecordFile, read_records, write_records
 from minicnn.training.run_lock import lock_folder
+from minicnn.training.shell import resume_command
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -253,7 +254,7 @@ def refuse_existing_run(path: str | Path) -> None:
     if (folder / CONFIG).exists():
         raise UsageError(
             f"--out: {path} already holds a run ({CONFIG}); take another folder, or continue it with "
-            f"minicnn train --resume {path}"
+            f"{resume_command(path)}"
         )
     for left in (CHECKPOINT, predecessor(Path(CHECKPOINT)).name, RESULT):
         if (folder / left).exists():  # or the new run would be taken for a continuation of the old one

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from minicnn.errors import CheckpointError, UsageError
-from minicnn.training import Checkpoint, RunFolder, claim_free_folder
+from minicnn.training import Checkpoint, RunFolder
+from minicnn.training.records import keep_records, read_records
 
 
 @pytest.fixture
@@ -75,6 +76,15 @@ def test_metrics(run, config, images):
     checkpoint.metrics = [{"epoch": 1, "val_loss": 0.1 + 0.2}, {"epoch": 2}]
     assert run.keep_metrics(checkpoint) == run.read_metrics() == checkpoint.metrics
     assert run.keep_metrics(None) == run.read_metrics() == []
+
+
+def test_a_damaged_recording_says_how_to_go_on(tmp_path):
+    path = tmp_path / "findings.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2}\n')
+    assert keep_records(path, lambda step: step < 2) == read_records(path) == [{"step": 1}]
+    path.write_text('garbage\n')
+    with pytest.raises(CheckpointError, match=r"line 1 is not JSON; nothing depends .*: move it away to go on$"):
+        keep_records(path, lambda step: True)
 
 
 def test_what_a_power_cut_leaves_of_the_last_lines_is_left_out(run):
