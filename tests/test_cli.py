@@ -270,7 +270,31 @@ def test_resume_on_other_images(finished, photos, tmp_path, capsys):
         for path in sorted((photos / name).iterdir())[:12]:
             os.link(path, fewer / name / path.name)
     line = fails(capsys, "train", "--resume", str(run), "--data-dir", str(fewer))
-    assert "the images found now are not those" in line
+    assert "the images found now, or their order, are not those" in line
+
+
+def test_resume_on_images_in_another_order(finished, photos, tmp_path, capsys):
+    """Two of them have changed places: number, mean and spread are the same, and training would not be."""
+    run, changed = tmp_path / "run", tmp_path / "photos"
+    run.mkdir()
+    (run / "config.json").write_bytes((finished / "config.json").read_bytes())
+    shutil.copytree(photos, changed)
+    first, second = sorted((changed / "red").iterdir())[:2]
+    first.rename(changed / "aside")
+    second.rename(first)
+    (changed / "aside").rename(second)
+    line = fails(capsys, "train", "--resume", str(run), "--data-dir", str(changed))
+    assert "the images found now, or their order, are not those" in line
+
+
+def test_resume_of_a_run_whose_version_kept_no_checksum_of_its_images(finished, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    settings = json.loads((finished / "config.json").read_text())
+    assert len(settings.pop("checksum")) == 64
+    (run / "config.json").write_text(json.dumps(settings))
+    assert main(["train", "--resume", str(run)]) == 0
+    assert same_arrays(run, finished)
 
 
 def test_batches_of_a_recipe_are_cut_down_but_not_those_asked_for(quick, photos, tmp_path, capsys):

@@ -122,9 +122,10 @@ def _resume(
                 print("this run was watched; add --watch-gradients to go on")
         _use_machine(config, profile, watch_every)
         images = load_images(config, INPUT_SIZE[config.model])
-        if images.facts != facts:
+        if not images.facts.agree_with(facts):
             raise CheckpointError(
-                f"{folder}: the images found now are not those its config.json was written for"
+                f"{folder}: the images found now, or their order, are not those its config.json was written for; "
+                "bring them back, or start a new run"
             )
         splits = make_splits(images, config, INPUT_SIZE[config.model])
         return _train(config, splits, run, profile, watch_every, minutes)
