@@ -28,7 +28,7 @@ from minicnn.cli.train import program, resolve_config
 from minicnn.parallel import get_num_threads, set_num_threads
 from minicnn.training import RunFolder, load_checkpoint
 from minicnn.training.checkpoint_file import decode, encode
-from minicnn.training.run_folder import CHECKPOINT
+from minicnn.training.newest_checkpoint import CHECKPOINT
 
 # The smallest GoogLeNet there is, on a folder of sixty images: about ten milliseconds a step.
 QUICK = [
@@ -157,7 +157,9 @@ def test_killed_and_resumed(quick, tmp_path, capsys):
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_interrupted(quick, tmp_path, number, status):
     """The step is finished and kept, and the command that is printed goes on from there."""
     run = tmp_path / "my run"

@@ -124,8 +124,8 @@ def _resume(
         images = load_images(config, INPUT_SIZE[config.model])
         if not images.facts.agree_with(facts):
             raise CheckpointError(
-                f"{folder}: the images found now, or their order, are not those its config.json was written for; "
-                "bring them back, or start a new run"
+                f"{folder}: the images found now, or their order, are not those its config.json was written "
+                "for; bring them back, or start a new run"
             )
         splits = make_splits(images, config, INPUT_SIZE[config.model])
         return _train(config, splits, run, profile, watch_every, minutes)

@@ -42,8 +42,8 @@ def cache_folder() -> Path:
         return Path.home() / ".cache" / "minicnn"
     except RuntimeError:
         raise DataError(
-            "there is no home folder to keep downloads in: set MINICNN_CACHE to a folder, or unpack the archive "
-            "yourself and say where with --data-dir"
+            "there is no home folder to keep downloads in: set MINICNN_CACHE to a folder, or unpack the "
+            "archive yourself and say where with --data-dir"
         ) from None
 
 

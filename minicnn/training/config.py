@@ -147,6 +147,20 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def describe(config: Config) -> str:
+    """Name network and data of a run in a few words.
+
+    Examples
+    --------
+    >>> from dataclasses import asdict
+    >>> from minicnn.training.recipes import find_recipe
+    >>> describe(Config(**asdict(find_recipe("default", "googlenet-cifar", "shapes"))))
+    'googlenet-cifar (width 0.25) on shapes'
+    """
+    width = f" (width {config.width:g})" if config.model == "googlenet-cifar" else ""
+    return f"{config.model}{width} on {config.data}"
+
+
 def _check_type(name: str, value: object, annotation: str) -> None:
     kind, _, optional = annotation.partition(" | ")
     if kind not in TYPES or (optional and value is None):

@@ -9,7 +9,8 @@ from typing import Any
 
 from minicnn.errors import MinicnnError
 from minicnn.training.checkpoint import Checkpoint, DataFacts, place_in_words
-from minicnn.training.run_folder import CHECKPOINT, RunFolder
+from minicnn.training.newest_checkpoint import CHECKPOINT
+from minicnn.training.run_folder import RunFolder
 from minicnn.training.shell import resume_command
 from minicnn.training.state import TrainingState
 from minicnn.training.stopping import TrainingStopped

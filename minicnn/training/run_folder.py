@@ -110,7 +110,9 @@ class RunFolder:
         path = self.path / CONFIG
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            facts = {field.name: content.pop(field.name) for field in fields(DataFacts) if field.name in content}
+            facts = {
+                field.name: content.pop(field.name) for field in fields(DataFacts) if field.name in content
+            }
             return Config.from_json(content, str(path)), DataFacts.from_json(facts)
         except MinicnnError as error:
             raise CheckpointError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None

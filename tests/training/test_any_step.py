@@ -23,7 +23,7 @@ from minicnn.training import (
 )  # fmt: skip
 from minicnn.training import durable as durable_module
 from minicnn.training.checkpoint import save_checkpoint
-from minicnn.training.run_folder import CHECKPOINT
+from minicnn.training.newest_checkpoint import CHECKPOINT
 from minicnn.training.watch.plateau import PlateauWatch
 
 FILES = ("metrics.jsonl", "findings.jsonl", "gradients.jsonl")

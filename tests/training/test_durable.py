@@ -22,7 +22,7 @@ from minicnn.training import Checkpoint, RunFolder, load_checkpoint, save_checkp
 from minicnn.training import durable as durable_module
 from minicnn.training.checkpoint import predecessor
 from minicnn.training.durable import append_durably, write_durably
-from minicnn.training.run_folder import CHECKPOINT
+from minicnn.training.newest_checkpoint import CHECKPOINT
 
 
 @pytest.fixture

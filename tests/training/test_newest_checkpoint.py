@@ -34,7 +34,9 @@ def damage(path: Path) -> None:
 
 def test_none_yet(tmp_path):
     assert newest_whole_checkpoint(tmp_path) is None
-    with pytest.raises(CheckpointError, match="neither a checkpoint nor the folder of a run that has one yet"):
+    with pytest.raises(
+        CheckpointError, match="neither a checkpoint nor the folder of a run that has one yet"
+    ):
         find_checkpoint(tmp_path)
     with pytest.raises(CheckpointError, match="there is no such checkpoint or folder"):
         find_checkpoint(tmp_path / "nothing")
@@ -45,7 +47,9 @@ def test_the_newest(folder):
     assert (found.checkpoint.epoch, found.file, found.notice) == (2, folder / CHECKPOINT, None)
 
 
-@pytest.mark.parametrize(("spoil", "why"), [(damage, "damaged: "), (Path.unlink, "there is no such checkpoint")])
+@pytest.mark.parametrize(
+    ("spoil", "why"), [(damage, "damaged: "), (Path.unlink, "there is no such checkpoint")]
+)
 def test_the_one_before_it(folder, spoil, why):
     spoil(folder / CHECKPOINT)
     found = find_checkpoint(folder)

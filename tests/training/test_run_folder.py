@@ -82,8 +82,10 @@ def test_a_damaged_recording_says_how_to_go_on(tmp_path):
     path = tmp_path / "findings.jsonl"
     path.write_text('{"step": 1}\n{"step": 2}\n')
     assert keep_records(path, lambda step: step < 2) == read_records(path) == [{"step": 1}]
-    path.write_text('garbage\n')
-    with pytest.raises(CheckpointError, match=r"line 1 is not JSON; nothing depends .*: move it away to go on$"):
+    path.write_text("garbage\n")
+    with pytest.raises(
+        CheckpointError, match=r"line 1 is not JSON; nothing depends .*: move it away to go on$"
+    ):
         keep_records(path, lambda step: True)
 
 
