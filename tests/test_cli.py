@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from minicnn.cli.train import program, resolve_config
 from minicnn.parallel import get_num_threads, set_num_threads
 from minicnn.training import RunFolder, load_checkpoint
 from minicnn.training.checkpoint_file import decode, encode
-from minicnn.training.run_folder import CHECKPOINT
+from minicnn.training.newest_checkpoint import CHECKPOINT
 
 # The smallest GoogLeNet there is, on a folder of sixty images: about ten milliseconds a step.
 QUICK = [
@@ -156,17 +157,67 @@ def test_killed_and_resumed(quick, tmp_path, capsys):
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_interrupted(quick, tmp_path, number, status):
     """The step is finished and kept, and the command that is printed goes on from there."""
-    run = tmp_path / "run"
+    run = tmp_path / "my run"
     process = start([*quick, "--epochs", "1000", "--out", str(run)])
     wait_for_line(run / "metrics.jsonl")
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == status
     kept = load_checkpoint(run / CHECKPOINT)
-    assert err == f"\nminicnn: stopped; {kept.place} is kept. To go on: minicnn train --resume {run}\n"
+    assert err == f"\nminicnn: stopped; {kept.place} is kept. To go on: minicnn train --resume '{run}'\n"
+
+
+def test_a_run_whose_reader_goes_away(quick, finished, tmp_path):
+    """As in `minicnn train | head -1`: what is trained is not lost to whoever reads about it."""
+    run = tmp_path / "run"
+    with start([*quick, "--epochs", "2", "--out", str(run)]) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        err = process.stderr.read()
+    assert process.returncode == 141
+    assert err == "progress cannot be shown any more (Broken pipe); training goes on\n"
+    assert same_arrays(run, finished)
+    assert (run / "result.json").exists()
+
+
+def test_a_terminal_that_is_closed(quick, tmp_path):
+    """Its user logs out, or the connection breaks: SIGHUP, and nobody to say anything to."""
+    pytest.importorskip("termios", reason="this system has no such terminals")
+    run = tmp_path / "run"
+    code = (
+        "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+        "from minicnn.cli import main; sys.exit(main())"
+    )
+    arguments = [sys.executable, "-c", code, *quick, "--epochs", "100000", "--out", str(run)]
+    mine, its = os.openpty()
+    process = subprocess.Popen(arguments, stdin=its, stdout=its, stderr=its)
+    os.close(its)
+    with open(mine, "rb", buffering=0) as terminal:
+        deadline = time.monotonic() + 60
+        while not (run / "metrics.jsonl").exists():
+            assert time.monotonic() < deadline
+            terminal.read(65536)  # or the run would wait for somebody to read
+    assert process.wait(timeout=60) == 129
+    load_checkpoint(run / CHECKPOINT)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="numbers of open files are given by POSIX, lowest first")
+def test_closed_streams(quick, finished, tmp_path):
+    """A file opened later must not get the number of standard output: libraries in C would write into it."""
+    run = tmp_path / "run"
+    code = (
+        "import os, sys; [os.close(stream) for stream in (0, 1, 2)]; "
+        "sys.stdin = sys.stdout = sys.stderr = None; from minicnn.cli import main; "
+        "status = main(); assert os.open(os.devnull, 0) > 2; os._exit(status)"
+    )
+    arguments = [*quick, "--epochs", "2", "--out", str(run)]
+    assert subprocess.run([sys.executable, "-c", code, *arguments], timeout=60).returncode == 0
+    assert same_arrays(run, finished)
 
 
 def test_two_processes_on_one_run(quick, tmp_path, capsys):
@@ -221,7 +272,31 @@ def test_resume_on_other_images(finished, photos, tmp_path, capsys):
         for path in sorted((photos / name).iterdir())[:12]:
             os.link(path, fewer / name / path.name)
     line = fails(capsys, "train", "--resume", str(run), "--data-dir", str(fewer))
-    assert "the images found now are not those" in line
+    assert "the images found now, or their order, are not those" in line
+
+
+def test_resume_on_images_in_another_order(finished, photos, tmp_path, capsys):
+    """Two of them have changed places: number, mean and spread are the same, and training would not be."""
+    run, changed = tmp_path / "run", tmp_path / "photos"
+    run.mkdir()
+    (run / "config.json").write_bytes((finished / "config.json").read_bytes())
+    shutil.copytree(photos, changed)
+    first, second = sorted((changed / "red").iterdir())[:2]
+    first.rename(changed / "aside")
+    second.rename(first)
+    (changed / "aside").rename(second)
+    line = fails(capsys, "train", "--resume", str(run), "--data-dir", str(changed))
+    assert "the images found now, or their order, are not those" in line
+
+
+def test_resume_of_a_run_whose_version_kept_no_checksum_of_its_images(finished, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    settings = json.loads((finished / "config.json").read_text())
+    assert len(settings.pop("checksum")) == 64
+    (run / "config.json").write_text(json.dumps(settings))
+    assert main(["train", "--resume", str(run)]) == 0
+    assert same_arrays(run, finished)
 
 
 def test_batches_of_a_recipe_are_cut_down_but_not_those_asked_for(quick, photos, tmp_path, capsys):
@@ -419,7 +494,8 @@ def test_predict_with_the_weights_of_another_program(photos, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda header: header["config"].update(width=1e300), "its weights do not fit its own settings"),
+        (lambda header: header["config"].update(width=1e300), "--width: expected a number above 0 and below"),
+        (lambda header: header["config"].update(limit=1.5), "--limit: expected a whole number, got 1.5"),
         (lambda header: header["config"].update(width=1000.0), "its weights do not fit its own settings"),
         (lambda header: header["data"].update(class_names=["x"] * 10**5), "do not fit its own settings"),
         (lambda header: header["data"].update(class_names=[1, 2, 3]), "names of its classes are damaged"),
@@ -433,6 +509,19 @@ def test_predict_with_a_checkpoint_that_asks_for_too_much(finished, photos, tmp_
     path = tmp_path / "a.safetensors"
     path.write_bytes(encode(header, arrays))
     assert words in fails(capsys, "predict", str(path), str(photos / "red" / "0.png"))
+
+
+def test_what_is_used_if_the_newest_checkpoint_is_damaged(finished, photos, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    content = bytearray((run / CHECKPOINT).read_bytes())
+    content[-1] ^= 1
+    (run / CHECKPOINT).write_bytes(content)
+    for command in (["eval", str(run)], ["predict", str(run), str(photos / "red" / "0.png")]):
+        assert main(command) == 0
+        err = capsys.readouterr().err
+        assert err.startswith(f"{run / CHECKPOINT}: damaged")
+        assert err.endswith("; going back to checkpoint.previous.safetensors, after epoch 1\n")
 
 
 def test_interrupted_elsewhere(finished, monkeypatch, capsys):

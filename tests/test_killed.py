@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from minicnn.training import load_checkpoint
-from minicnn.training.run_folder import CHECKPOINT
+from minicnn.training.newest_checkpoint import CHECKPOINT
 
 EPOCHS = 6
 CLOCK = ("seconds", "images_per_second")

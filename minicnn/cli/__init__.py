@@ -13,6 +13,7 @@ from minicnn.errors import MinicnnError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 NOBODY_LISTENS = 141  # 128 + SIGPIPE
+STANDARD_ERROR = 2  # the highest number of the three standard streams
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0 on success, 1 if a check failed, 2 on bad usage or bad input (with one line on
         standard error), 130 if the user stopped it.
     """
+    _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name need not be text, nor known to the terminal
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -50,3 +52,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("minicnn: stopped", file=sys.stderr)
         return INTERRUPTED
+
+
+def _open_closed_streams() -> None:
+    """Where standard streams are closed, as by ``>&-``, let them lead nowhere.
+
+    Otherwise the next file that is opened, perhaps a checkpoint, is what the system takes for one of them.
+    """
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
+        pass
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - as long as the process lasts

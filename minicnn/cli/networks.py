@@ -12,7 +12,8 @@ from minicnn.backend import use_device
 from minicnn.errors import CheckpointError, DeviceError, MinicnnError
 from minicnn.nn import Module
 from minicnn.random import Stream, counter_generator
-from minicnn.training import Checkpoint, Config, find_checkpoint, load_checkpoint
+from minicnn.training import Checkpoint, Config, find_checkpoint
+from minicnn.training.smaller_batches import say_aside
 
 INPUT_SIZE = {"googlenet-cifar": 32, "googlenet": 224}
 
@@ -62,8 +63,9 @@ def load_network(path: str, device: str = "cpu") -> tuple[Module, Checkpoint, Pa
         Which file it came from.
     """
     use_device_for_command(device)
-    file = find_checkpoint(path)
-    checkpoint = load_checkpoint(file)
+    checkpoint, file, notice = find_checkpoint(path)
+    if notice:
+        say_aside(notice)
     weights = checkpoint.final_weights
     checkpoint.config = replace(checkpoint.config, aux=any(name.startswith("aux") for name in weights))
     classes = len(checkpoint.data.class_names)

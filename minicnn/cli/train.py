@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,7 @@ from minicnn.training.gradient_watch import is_watched, last_interval
 from minicnn.training.keeper import MINUTES
 from minicnn.training.overfit import GENTLE_RATE
 from minicnn.training.run_folder import refuse_existing_run
+from minicnn.training.shell import as_argument, resume_command
 from minicnn.training.watch.causes import ACTIVATION, INITIALISATION, blamed
 
 OVERFIT_IMAGES = 32  # more would only take longer
@@ -120,9 +123,10 @@ def _resume(
                 print("this run was watched; add --watch-gradients to go on")
         _use_machine(config, profile, watch_every)
         images = load_images(config, INPUT_SIZE[config.model])
-        if images.facts != facts:
+        if not images.facts.agree_with(facts):
             raise CheckpointError(
-                f"{folder}: the images found now are not those its config.json was written for"
+                f"{folder}: the images found now, or their order, are not those its config.json was written "
+                "for; bring them back, or start a new run"
             )
         splits = make_splits(images, config, INPUT_SIZE[config.model])
         return _train(config, splits, run, profile, watch_every, minutes)
@@ -151,19 +155,21 @@ def _train(
     else:
         _report(result, run, gradients)
         return 0
-    print(f"\nminicnn: {message}. To go on: {program()} train --resume {run.path}", file=sys.stderr)
+    with suppress(OSError):  # the terminal may be what has gone
+        print(f"\nminicnn: {message}. To go on: {resume_command(run.path, program())}", file=sys.stderr)
     return 128 + number  # as shells have it
 
 
 def _report(result: dict[str, Any], run: RunFolder, gradients: GradientWatch | None) -> None:
+    path = as_argument(run.path)
     print(
         f"test accuracy {result['test_accuracy']:.2%}, top-5 {result['test_top5']:.2%}, "
         f"loss {result['test_loss']:.4f} on {result['test_images']:,} images never used before; "
         f"{result['seconds']:.0f} s of training\n"
         f"results are in {run.path}: curves.png, result.json, metrics.jsonl, checkpoint.safetensors"
         f"{', gradients.jsonl, gradients.png' if gradients else ''}\n"
-        f"next: {program()} predict {run.path} IMAGE...\n"
-        f"      {program()} eval {run.path}"
+        f"next: {program()} predict {path} IMAGE...\n"
+        f"      {program()} eval {path}"
     )
 
 
@@ -237,4 +243,4 @@ def program() -> str:
     started_as = Path(sys.argv[0])
     if started_as.name != "minicnn" or shutil.which("minicnn") == str(started_as):
         return "minicnn"
-    return os.path.relpath(started_as)
+    return shlex.quote(os.path.relpath(started_as))

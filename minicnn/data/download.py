@@ -28,12 +28,23 @@ def cache_folder() -> Path:
     -------
     Path
         `$MINICNN_CACHE`, else `$XDG_CACHE_HOME/minicnn`, else `~/.cache/minicnn`.
+
+    Raises
+    ------
+    DataError
+        If that would be in the home of a user who has none, as in some containers.
     """
-    if chosen := os.environ.get("MINICNN_CACHE"):
-        return Path(chosen).expanduser()
-    if base := os.environ.get("XDG_CACHE_HOME"):
-        return Path(base) / "minicnn"
-    return Path.home() / ".cache" / "minicnn"
+    try:
+        if chosen := os.environ.get("MINICNN_CACHE"):
+            return Path(chosen).expanduser()
+        if base := os.environ.get("XDG_CACHE_HOME"):
+            return Path(base) / "minicnn"
+        return Path.home() / ".cache" / "minicnn"
+    except RuntimeError:
+        raise DataError(
+            "there is no home folder to keep downloads in: set MINICNN_CACHE to a folder, or unpack the "
+            "archive yourself and say where with --data-dir"
+        ) from None
 
 
 def fetch_cifar10(

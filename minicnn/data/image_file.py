@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
+import stat
 import threading
 import warnings
 from collections.abc import Iterator
@@ -78,11 +79,8 @@ def read_image(path: str | Path, size: Size) -> npt.NDArray[np.uint8]:
 
     height, width = pair("read_image", "size", size, minimum=1)
     path = Path(path)
-    if not path.is_file():  # opening a pipe would wait for somebody who writes into it
-        what = "there is no such file"
-        if path.exists():
-            what = "it is a folder" if path.is_dir() else "it is a pipe or a device"
-        raise DataError(f"{path}: expected an image file, but {what}")
+    if why := _why_no_file(path):
+        raise DataError(f"{path}: expected an image file, but {why}")
     try:
         with _silence():
             return _read(path, height, width)
@@ -98,6 +96,20 @@ def read_image(path: str | Path, size: Size) -> npt.NDArray[np.uint8]:
     except Exception as error:  # noqa: BLE001 - Pillow's decoders raise many kinds on damaged files
         what = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(f"{path}: expected an image, cannot read it ({what})") from None
+
+
+def _why_no_file(path: Path) -> str:
+    """Say why a path cannot be that of an image; nothing if it is one of a file."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, ValueError):  # the latter: a name with a zero byte
+        return "there is no such file"
+    except OSError as error:
+        return f"it cannot be looked at ({error.strerror})"
+    if stat.S_ISREG(mode):
+        return ""
+    # Opening a pipe would wait for somebody who writes into it.
+    return "it is a folder" if stat.S_ISDIR(mode) else "it is a pipe or a device"
 
 
 @contextmanager

@@ -1,14 +1,16 @@
 """Training: recipes, the loop, checkpoints and the run folder."""
 
 from minicnn.training.checkpoint import Checkpoint, DataFacts, load_checkpoint, save_checkpoint
-from minicnn.training.config import Config
+from minicnn.training.config import Config, describe
+from minicnn.training.free_folder import claim_free_folder
 from minicnn.training.gradient_watch import GradientWatch
 from minicnn.training.keeper import NotKeptError
-from minicnn.training.loop import NonFiniteLossError, describe, train
+from minicnn.training.loop import NonFiniteLossError, train
 from minicnn.training.metrics import HEADS, Figures, evaluate
+from minicnn.training.newest_checkpoint import LoadedCheckpoint, find_checkpoint
 from minicnn.training.overfit import overfit_one_batch
 from minicnn.training.recipes import RECIPES, Recipe, find_recipe
-from minicnn.training.run_folder import RunFolder, claim_free_folder, find_checkpoint
+from minicnn.training.run_folder import RunFolder
 from minicnn.training.smaller_batches import SmallerBatches
 from minicnn.training.splits import Images, Splits, load_images, make_splits
 from minicnn.training.stopping import StopRequest, TrainingStopped
@@ -22,6 +24,7 @@ __all__ = [
     "Figures",
     "GradientWatch",
     "Images",
+    "LoadedCheckpoint",
     "NonFiniteLossError",
     "NotKeptError",
     "Recipe",

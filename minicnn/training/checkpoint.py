@@ -14,7 +14,7 @@ predict with, and to go on from.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,21 @@ class DataFacts:
         How many there are.
     normalisation : Normalisation
         Measured on the training images.
+    checksum : str or None
+        SHA-256 of all images and labels, those of the test too; None in runs of earlier versions.
     """
 
     class_names: tuple[str, ...]
     train_images: int
     val_images: int
     normalisation: Normalisation
+    checksum: str | None = None
+
+    def agree_with(self, others: DataFacts) -> bool:
+        """Say whether both are of the same images, as far as both know."""
+        if None in (self.checksum, others.checksum):
+            return replace(self, checksum=None) == replace(others, checksum=None)
+        return self == others
 
     def to_json(self) -> dict[str, Any]:
         """Return the facts as a dictionary that JSON can hold."""
@@ -64,6 +73,7 @@ class DataFacts:
             facts["train_images"],
             facts["val_images"],
             Normalisation(**facts["normalisation"]),
+            facts.get("checksum"),
         )
 
 

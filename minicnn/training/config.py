@@ -19,6 +19,17 @@ DATA = ("shapes", "cifar10", "folder")
 ACTIVATIONS = ("relu", "sigmoid", "tanh")
 INITIALISATIONS = ("he", "glorot", "caffe", "zero")
 
+# What numbers of channels and steps are counted from: far beyond any memory, and far below overflow.
+TOO_LARGE = 1e5
+
+# By annotation; the rest, such as Activation, is checked as a choice.
+TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "bool": ((bool,), "True or False"),
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "str": ((str,), "text"),
+}
+
 # Settings that older runs do not have; they were made as if by the default.
 ADDED_LATER = {"matmul_precision"}
 
@@ -73,6 +84,8 @@ class Config(Recipe):
     matmul_precision: str = "highest"
 
     def __post_init__(self) -> None:
+        for setting in fields(self):
+            _check_type(setting.name, getattr(self, setting.name), str(setting.type))
         _check_choice("data", self.data, DATA)
         _check_choice("model", self.model, MODELS)
         _check_choice("schedule", self.schedule, SCHEDULES)
@@ -90,10 +103,12 @@ class Config(Recipe):
                 _check_at_least_one(name, getattr(self, name))
         if not 0 <= self.seed < 2**64:
             raise UsageError(f"--seed: expected a whole number from 0 to 2**64 - 1, got {self.seed}")
-        for name in ("lr", "step_factor", "poly_power", "bias_lr_factor", "width"):
+        for name in ("lr", "step_factor", "poly_power", "bias_lr_factor"):
             _check_range(name, getattr(self, name), above=0.0)
-        for name in ("weight_decay", "clip_norm", "aux_weight", "average_epochs"):
+        for name in ("weight_decay", "clip_norm", "aux_weight"):
             _check_range(name, getattr(self, name), at_least=0.0)
+        _check_range("width", self.width, above=0.0, below=TOO_LARGE)
+        _check_range("average_epochs", self.average_epochs, at_least=0.0, below=TOO_LARGE)
         for name in ("momentum", "warm_up"):
             _check_range(name, getattr(self, name), at_least=0.0, below=1.0)
         _check_range("val_fraction", self.val_fraction, above=0.0, below=1.0)
@@ -117,7 +132,7 @@ class Config(Recipe):
             raise CheckpointError(f"{where}: its settings are not those of this version of minicnn: {odd}")
         try:
             return cls(**settings)
-        except (UsageError, TypeError) as error:
+        except UsageError as error:
             raise CheckpointError(f"{where}: a setting is not what it should be: {error}") from None
 
 
@@ -132,9 +147,32 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def describe(config: Config) -> str:
+    """Name network and data of a run in a few words.
+
+    Examples
+    --------
+    >>> from dataclasses import asdict
+    >>> from minicnn.training.recipes import find_recipe
+    >>> describe(Config(**asdict(find_recipe("default", "googlenet-cifar", "shapes"))))
+    'googlenet-cifar (width 0.25) on shapes'
+    """
+    width = f" (width {config.width:g})" if config.model == "googlenet-cifar" else ""
+    return f"{config.model}{width} on {config.data}"
+
+
+def _check_type(name: str, value: object, annotation: str) -> None:
+    kind, _, optional = annotation.partition(" | ")
+    if kind not in TYPES or (optional and value is None):
+        return
+    types, expected = TYPES[kind]
+    if not isinstance(value, types) or (isinstance(value, bool) and kind != "bool"):
+        raise UsageError(f"{flag(name)}: expected {expected}, got {value!r}")
+
+
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise UsageError(f"{flag(name)}: expected one of {', '.join(choices)}, got '{value}'")
+        raise UsageError(f"{flag(name)}: expected one of {', '.join(choices)}, got {value!r}")
 
 
 def _check_at_least_one(name: str, value: int) -> None:

@@ -79,8 +79,8 @@ def append_durably(path: Path, content: bytes, length: int | None) -> int:
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | BINARY, 0o666)
     try:
-        if length is None:
-            length = os.lseek(descriptor, 0, os.SEEK_END)
+        found = os.lseek(descriptor, 0, os.SEEK_END)
+        length = found if length is None else min(length, found)  # somebody may have shortened or removed it
         os.ftruncate(descriptor, length)
         os.lseek(descriptor, length, os.SEEK_SET)
         try:

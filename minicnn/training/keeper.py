@@ -9,7 +9,9 @@ from typing import Any
 
 from minicnn.errors import MinicnnError
 from minicnn.training.checkpoint import Checkpoint, DataFacts, place_in_words
-from minicnn.training.run_folder import CHECKPOINT, RunFolder
+from minicnn.training.newest_checkpoint import CHECKPOINT
+from minicnn.training.run_folder import RunFolder
+from minicnn.training.shell import resume_command
 from minicnn.training.state import TrainingState
 from minicnn.training.stopping import TrainingStopped
 from minicnn.training.watch import TrainingWatch
@@ -130,6 +132,6 @@ class Keeper:
             since = f"since {self.kept}" if self.kept else "from the start"
             lost = f"; what was trained {since} is lost"
         raise NotKeptError(
-            f"{what}, but not everything could be written to {self.run.path} ({reasons}){lost}; make room, "
-            f"then continue with minicnn train --resume {self.run.path}"
+            f"{what}, but not everything could be written to {self.run.path} ({reasons}){lost}; see to "
+            f"that, then continue with {resume_command(self.run.path)}"
         )

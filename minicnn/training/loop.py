@@ -10,24 +10,23 @@ from typing import Any
 import numpy as np
 
 from minicnn import optim
-from minicnn.backend import Array
-from minicnn.cuda.memory import explained
-from minicnn.errors import CheckpointError, DeviceMemoryError, MinicnnError
+from minicnn.errors import CheckpointError, MinicnnError
 from minicnn.nn import Module
 from minicnn.training.checkpoint import Checkpoint
-from minicnn.training.config import Config
+from minicnn.training.config import Config, describe
 from minicnn.training.curves import draw_curves
 from minicnn.training.gradient_watch import GradientWatch, keep_recordings
 from minicnn.training.keeper import MINUTES, Keeper
-from minicnn.training.memory_advice import batch_that_fits
-from minicnn.training.metrics import HEADS, Figures, add_counts, evaluate
+from minicnn.training.memory_advice import take_or_advise
+from minicnn.training.metrics import add_counts, evaluate, figures_of_heads
 from minicnn.training.nonfinite import find_first_nonfinite, quiet_overflow
 from minicnn.training.progress import Progress
 from minicnn.training.run_folder import CURVES, RunFolder
+from minicnn.training.schedule_of_run import rates_so_far
 from minicnn.training.smaller_batches import SmallerBatches
 from minicnn.training.splits import Splits
 from minicnn.training.state import EpochSoFar, TrainingState
-from minicnn.training.step import StepResult, TrainingStep
+from minicnn.training.step import TrainingStep
 from minicnn.training.step_profiler import StepProfiler
 from minicnn.training.stopping import StopRequest
 from minicnn.training.watch import TrainingWatch
@@ -135,7 +134,7 @@ def _train(
                 state.optimizer.lr_factor = state.schedule(state.step, total_steps)
                 if gradients:
                     gradients.before_step(take_step, images, labels, epoch, step_of_epoch)
-                taken = _take(take_step, images, labels, epoch, step_of_epoch)
+                taken = take_or_advise(take_step, images, labels, epoch, step_of_epoch)
                 if not taken.moved:
                     take_step.seed_dropouts(epoch, step_of_epoch)
                     where = find_first_nonfinite(model, images, labels, config.aux_weight)
@@ -167,8 +166,8 @@ def _train(
                 "epoch": state.epoch,
                 "step": state.step,
                 "lr": config.lr * state.optimizer.lr_factor,
-                **_figures_of_heads("train", figures),
-                **_figures_of_heads("val", val),
+                **figures_of_heads("train", figures),
+                **figures_of_heads("val", val),
                 "val_top5": val["main"].top5,
                 "seconds": round(time.perf_counter() - start, 3),
                 "images_per_second": round(figures["main"].images / so_far.seconds, 1),
@@ -176,7 +175,7 @@ def _train(
             rows.append(row)
             run.append_metrics(row)
             keeper.save()
-            rates = _rates_so_far(state, steps_per_epoch, total_steps)
+            rates = rates_so_far(state.schedule, config.lr, state.step, steps_per_epoch, total_steps)
             _draw(run, rows, config, num_classes, rates)
             if gradients:
                 gradients.draw(describe(config))
@@ -220,39 +219,6 @@ def _draw(
     run.attempt(CURVES, lambda: draw_curves(rows, path, describe(config), num_classes, rates))
 
 
-def describe(config: Config) -> str:
-    """Name network and data of a run in a few words.
-
-    Examples
-    --------
-    >>> from dataclasses import asdict
-    >>> from minicnn.training.recipes import find_recipe
-    >>> describe(Config(**asdict(find_recipe("default", "googlenet-cifar", "shapes"))))
-    'googlenet-cifar (width 0.25) on shapes'
-    """
-    width = f" (width {config.width:g})" if config.model == "googlenet-cifar" else ""
-    return f"{config.model}{width} on {config.data}"
-
-
-def _take(
-    take_step: TrainingStep, images: Array, labels: Array, epoch: int, step_of_epoch: int
-) -> StepResult:
-    """Take a step; if the GPU has no room for it, find out for how many images it has."""
-    try:
-        return take_step(images, labels, epoch, step_of_epoch)
-    except DeviceMemoryError as error:
-        problem = str(error)
-    except MemoryError as error:  # outside of the ops
-        if not isinstance(better := explained(error, "a training step"), DeviceMemoryError):
-            raise
-        problem = str(better)
-    # Out here the error, and with it all that its step had in memory, is gone.
-    take_step.close()
-    fits = batch_that_fits(take_step.model, images.shape[1:], len(images))
-    advice = f"--batch-size {fits} would fit" if fits else "not even a batch of one image fits"
-    raise DeviceMemoryError(f"{problem}, in a step of {len(images)} images; {advice}")
-
-
 def _diverged(what: str, where: str, state: TrainingState, keeper: Keeper) -> NonFiniteLossError:
     rate = state.config.lr * state.optimizer.lr_factor
     seen = keeper.watch.so_far()
@@ -267,24 +233,3 @@ def _diverged(what: str, where: str, state: TrainingState, keeper: Keeper) -> No
         f"of {rate:.3g} ({where}): training has diverged; {kept}; to start again, {advice}"
         + (f"; before that: {seen}" if seen else "")
     )
-
-
-def _figures_of_heads(split: str, figures: dict[str, Figures]) -> dict[str, float | None]:
-    """Give loss and accuracy of every head their names in metrics.jsonl; null for heads the network lacks."""
-    row: dict[str, float | None] = {}
-    for head in HEADS:
-        name = split if head == "main" else f"{split}_{head}"
-        row[f"{name}_loss"] = figures[head].loss if head in figures else None
-        row[f"{name}_accuracy"] = figures[head].accuracy if head in figures else None
-    return row
-
-
-def _rates_so_far(
-    state: TrainingState, steps_per_epoch: int, total_steps: int
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Learning rates as a fine curve over epochs; None if they depend on results, and only the rows know."""
-    if isinstance(state.schedule, optim.Plateau):
-        return None
-    steps = np.unique(np.linspace(0, state.step - 1, 400).astype(int))
-    rates = [state.config.lr * state.schedule(int(step), total_steps) for step in steps]
-    return steps / steps_per_epoch, np.array(rates)

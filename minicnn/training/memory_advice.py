@@ -1,17 +1,37 @@
-"""Which batch size fits into the memory of a GPU, found out by trying small ones."""
+"""A step that does not fit into the memory of a GPU, and which batch size would: found out by trying."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from minicnn.backend import array_module
-from minicnn.cuda.memory import available_bytes, peak_bytes
+from minicnn.backend import Array, array_module
+from minicnn.cuda.memory import available_bytes, explained, peak_bytes
 from minicnn.errors import DeviceMemoryError
 from minicnn.nn import Module, in_mode, total_loss
 from minicnn.tensor import Tensor, no_grad
+from minicnn.training.step import StepResult, TrainingStep
 
 EXTRA_COPIES = 3  # of the weights' size: velocities, the gradients of the step before, clipped gradients
 SPARE = 0.9  # of what is free is planned with: large blocks do not always fit side by side
+
+
+def take_or_advise(
+    take_step: TrainingStep, images: Array, labels: Array, epoch: int, step_of_epoch: int
+) -> StepResult:
+    """Take a step; if the GPU has no room for it, find out for how many images it has."""
+    try:
+        return take_step(images, labels, epoch, step_of_epoch)
+    except DeviceMemoryError as error:
+        problem = str(error)
+    except MemoryError as error:  # outside of the ops
+        if not isinstance(better := explained(error, "a training step"), DeviceMemoryError):
+            raise
+        problem = str(better)
+    # Out here the error, and with it all that its step had in memory, is gone.
+    take_step.close()
+    fits = batch_that_fits(take_step.model, images.shape[1:], len(images))
+    advice = f"--batch-size {fits} would fit" if fits else "not even a batch of one image fits"
+    raise DeviceMemoryError(f"{problem}, in a step of {len(images)} images; {advice}")
 
 
 def batch_that_fits(model: Module, image_shape: tuple[int, ...], batch_size: int) -> int | None:

@@ -116,6 +116,16 @@ def count_batch(figures: dict[str, Figures], out: GoogLeNetOutput, labels: Array
     add_counts(figures, len(labels), to_numpy(count_heads(out, labels)))
 
 
+def figures_of_heads(split: str, figures: dict[str, Figures]) -> dict[str, float | None]:
+    """Give loss and accuracy of every head their names in metrics.jsonl; null for heads the network lacks."""
+    row: dict[str, float | None] = {}
+    for head in HEADS:
+        name = split if head == "main" else f"{split}_{head}"
+        row[f"{name}_loss"] = figures[head].loss if head in figures else None
+        row[f"{name}_accuracy"] = figures[head].accuracy if head in figures else None
+    return row
+
+
 def evaluate(
     model: Module,
     batches: Iterable[tuple[Array, Array]],

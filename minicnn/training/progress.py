@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 from minicnn.training.metrics import HEADS, Figures
+from minicnn.training.smaller_batches import say_aside
 
 
 class Progress:
     """Shows the progress of a run; a context manager, which takes the bar away at its end.
+
+    A stream that takes nothing any more (the terminal is closed, the reader of a pipe has gone, a log is on a
+    full disk) does not end the run: that is said once on standard error.
 
     Parameters
     ----------
@@ -28,24 +33,37 @@ class Progress:
     def __init__(
         self, epochs: int, images_per_epoch: int, epochs_done: float = 0, stream: TextIO | None = None
     ) -> None:
-        self.stream = stream or sys.stdout
+        self.stream = stream or sys.stdout  # None in a process that was started without one
         self.epochs = epochs
         self._bar: Any = None
-        if self.stream.isatty():
-            from tqdm import tqdm
+        self._said_to_be_gone = False
+        if self.stream is not None and self.stream.isatty():
+            self._show(lambda: self._make_bar(epochs * images_per_epoch, epochs_done * images_per_epoch))
 
-            self._bar = tqdm(
-                total=epochs * images_per_epoch,
-                initial=round(epochs_done * images_per_epoch),
-                unit=" images",
-                file=self.stream,
-                # Measured here, because tqdm shows nothing on a terminal that does not tell its height.
-                ncols=shutil.get_terminal_size(fallback=(100, 24)).columns - 1,
-                nrows=24,
-                leave=False,
-                smoothing=0.05,
-                bar_format="{desc} {percentage:3.0f}% |{bar}| {rate_fmt}, {remaining} left{postfix}",
-            )
+    def _make_bar(self, images: int, images_done: float) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(
+            total=images,
+            initial=round(images_done),
+            unit=" images",
+            file=self.stream,
+            # Measured here, because tqdm shows nothing on a terminal that does not tell its height.
+            ncols=shutil.get_terminal_size(fallback=(100, 24)).columns - 1,
+            nrows=24,
+            leave=False,
+            smoothing=0.05,
+            bar_format="{desc} {percentage:3.0f}% |{bar}| {rate_fmt}, {remaining} left{postfix}",
+        )
+
+    def _show(self, show: Callable[[], object]) -> None:
+        try:
+            show()
+        except OSError as error:
+            if not self._said_to_be_gone:
+                self._said_to_be_gone = True
+                with suppress(OSError):
+                    say_aside(f"progress cannot be shown any more ({error.strerror}); training goes on")
 
     def after_step(self, epoch: int, images: int, figures: Mapping[str, Figures]) -> None:
         """Move on by one step of `images` images; `figures` are the epoch's so far."""
@@ -54,7 +72,7 @@ class Progress:
             accuracies = " ".join(f"{figures[head].accuracy:.1%}" for head in HEADS if head in figures)
             text = f"loss {figures['main'].loss:.3f}, accuracy {accuracies}"
             self._bar.set_postfix_str(text, refresh=False)
-            self._bar.update(images)
+            self._show(lambda: self._bar.update(images))
 
     def after_epoch(self, row: Mapping[str, Any]) -> None:
         """Print the line of one epoch, from its row of metrics."""
@@ -63,17 +81,16 @@ class Progress:
     def say(self, text: str) -> None:
         """Print a line without tearing the bar apart."""
         if self._bar is not None:
-            self._bar.write(text, file=self.stream)
+            self._show(lambda: self._bar.write(text, file=self.stream))
         else:
-            self.stream.write(text + "\n")
-            self.stream.flush()
+            self._show(lambda: print(text, file=self.stream, flush=True))
 
     def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self._bar is not None:
-            self._bar.close()
+            self._show(self._bar.close)
 
 
 def epoch_line(row: Mapping[str, Any], epochs: int) -> str:

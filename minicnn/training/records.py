@@ -70,7 +70,10 @@ def read_records(path: Path, is_record: Callable[[Any], bool] | None = None) -> 
 
 def keep_records(path: Path, is_kept: Callable[[int], bool]) -> list[Record]:
     """Forget the records of other steps, which an interrupted run may have left; return what is kept."""
-    kept = [record for record in read_records(path) if is_kept(record["step"])]
+    try:
+        kept = [record for record in read_records(path) if is_kept(record["step"])]
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; nothing depends on this file: move it away to go on") from None
     if path.exists():
         write_records(path, kept)
     return kept

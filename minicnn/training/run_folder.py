@@ -24,16 +24,17 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from minicnn.errors import CheckpointError, UsageError
-from minicnn.training.checkpoint import Checkpoint, DataFacts, load_checkpoint, predecessor, save_checkpoint
+from minicnn.errors import CheckpointError, MinicnnError, UsageError
+from minicnn.training.checkpoint import Checkpoint, DataFacts, predecessor, save_checkpoint
 from minicnn.training.config import Config
 from minicnn.training.durable import reason_of, sync_folder, write_durably
+from minicnn.training.newest_checkpoint import CHECKPOINT, newest_whole_checkpoint
 from minicnn.training.records import RecordFile, read_records, write_records
 from minicnn.training.run_lock import lock_folder
+from minicnn.training.shell import resume_command
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
-CHECKPOINT = "checkpoint.safetensors"
 CURVES = "curves.png"
 PROFILE_TABLES = "profile.txt"
 PROFILE_TRACE = "profile.json"
@@ -109,11 +110,15 @@ class RunFolder:
         path = self.path / CONFIG
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            facts = {field.name: content.pop(field.name) for field in fields(DataFacts)}
+            facts = {
+                field.name: content.pop(field.name) for field in fields(DataFacts) if field.name in content
+            }
             return Config.from_json(content, str(path)), DataFacts.from_json(facts)
-        except CheckpointError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except MinicnnError as error:
+            raise CheckpointError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+        except OSError as error:
+            raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise CheckpointError(f"{path}: damaged ({error!r})") from None
 
     @property
@@ -191,18 +196,11 @@ class RunFolder:
         notice : str or None
             What to tell the user if it is the predecessor.
         """
-        newest = self.checkpoint_path
-        older = predecessor(newest)
-        if not newest.exists() and not older.exists():
+        found = newest_whole_checkpoint(self.path)
+        if found is None:
             return None, None
-        try:
-            return load_checkpoint(newest), None
-        except CheckpointError as error:
-            if not older.exists():
-                raise
-            checkpoint = load_checkpoint(older)
-            self._newest_is_whole = False
-            return checkpoint, f"{error}; going back to {older.name}, after {checkpoint.place}"
+        self._newest_is_whole = found.notice is None
+        return found.checkpoint, found.notice
 
     def append(self, name: str, record: dict[str, Any]) -> None:
         """Add a line to a file of records; it waits in memory if the disk does not take it."""
@@ -253,59 +251,16 @@ class RunFolder:
 
 
 def refuse_existing_run(path: str | Path) -> None:
-    """Raise UsageError if a folder holds a run already."""
-    if (Path(path) / CONFIG).exists():
+    """Raise UsageError if a folder holds a run already, or what is left of one."""
+    folder = Path(path)
+    if (folder / CONFIG).exists():
         raise UsageError(
             f"--out: {path} already holds a run ({CONFIG}); take another folder, or continue it with "
-            f"minicnn train --resume {path}"
+            f"{resume_command(path)}"
         )
-
-
-def claim_free_folder(config: Config, root: str | Path = "runs") -> Path:
-    """Make a folder for a run that was not given one: ``runs/googlenet-cifar-shapes-3``.
-
-    The number is one more than the highest there is, so that runs sort by age and no name is used again.
-
-    Raises
-    ------
-    UsageError
-        If no folder can be made there.
-    """
-    stem = f"{config.model}-{config.data}-"
-    while True:
-        taken = [path.name.removeprefix(stem) for path in Path(root).glob(stem + "*")]
-        number = max((int(text) for text in taken if text.isdecimal()), default=0) + 1
-        path = Path(root) / f"{stem}{number}"
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            if Path(root).is_dir():  # another run took this number a moment ago
-                continue
-            raise UsageError(f"--out: cannot make a folder in {root}: it is no folder") from None
-        except OSError as error:
-            raise UsageError(f"--out: cannot make a folder in {root}: {error.strerror}") from None
-        return path
-
-
-def find_checkpoint(path: str | Path) -> Path:
-    """Return the checkpoint that a user means by a file or by the folder of a run.
-
-    Raises
-    ------
-    CheckpointError
-        If there is none.
-    """
-    path = Path(path)
-    if path.is_file():
-        return path
-    if not path.is_dir():
-        raise CheckpointError(f"{path}: there is no such checkpoint or folder")
-    for checkpoint in (path / CHECKPOINT, predecessor(path / CHECKPOINT)):
-        if checkpoint.is_file():  # the newest can be missing if a crash came between two renamings
-            return checkpoint
-    if (path / CONFIG).is_file():
-        raise CheckpointError(f"{path}: this run has no checkpoint yet; its first epoch was not completed")
-    raise CheckpointError(f"{path}: neither a checkpoint nor the folder of a run")
+    for left in (CHECKPOINT, predecessor(Path(CHECKPOINT)).name, RESULT):
+        if (folder / left).exists():  # or the new run would be taken for a continuation of the old one
+            raise UsageError(f"--out: {path} holds the {left} of another run; take another folder")
 
 
 def _has_an_epoch(row: Any) -> bool:

@@ -1,9 +1,11 @@
-"""From the settings of a run to its schedule."""
+"""From the settings of a run to its schedule, and to the rates it has given."""
 
 from __future__ import annotations
 
 import functools
 import math
+
+import numpy as np
 
 from minicnn import optim
 from minicnn.training.config import Config
@@ -47,3 +49,17 @@ def warm_up_steps(config: Config, steps_per_epoch: int) -> int:
     if config.schedule != "one-cycle":
         return 0
     return math.ceil(config.warm_up * config.epochs * steps_per_epoch)
+
+
+def rates_so_far(
+    schedule: optim.Schedule, lr: float, steps: int, steps_per_epoch: int, total_steps: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Give the learning rates up to a step as a fine curve over epochs, in arrays of one size.
+
+    None if they depend on results: only the lines of metrics.jsonl know them.
+    """
+    if isinstance(schedule, optim.Plateau):
+        return None
+    places = np.unique(np.linspace(0, steps - 1, 400).astype(int))
+    rates = [lr * schedule(int(step), total_steps) for step in places]
+    return places / steps_per_epoch, np.array(rates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,12 +78,18 @@ def load_images(config: Config, size: int, normalisation: Normalisation | None =
     except DataError as error:
         raise UsageError(f"--val-fraction: {str(error).removeprefix('split_validation: ')}") from None
     normalisation = normalisation or Normalisation.from_images(train_images)
-    return Images(
-        (train_images, train_labels),
-        (val_images, val_labels),
-        (dataset.test_images, dataset.test_labels),
-        DataFacts(dataset.class_names, len(train_images), len(val_images), normalisation),
-    )
+    train, val = (train_images, train_labels), (val_images, val_labels)
+    test = dataset.test_images, dataset.test_labels
+    checksum = _checksum(*train, *val, *test)
+    facts = DataFacts(dataset.class_names, len(train_images), len(val_images), normalisation, checksum)
+    return Images(train, val, test, facts)
+
+
+def _checksum(*arrays: np.ndarray) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def make_splits(images: Images, config: Config, size: int) -> Splits:

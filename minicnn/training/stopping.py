@@ -1,4 +1,4 @@
-"""Stopping a run from outside: Ctrl-C and SIGTERM wait until what has been computed can be kept."""
+"""Stopping a run from outside: Ctrl-C, SIGTERM and SIGHUP wait until what has been computed can be kept."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from types import FrameType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+# From the keyboard; from who ends processes; from a terminal that is closed, which Windows does not tell.
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class TrainingStopped(Exception):
@@ -26,7 +29,7 @@ class TrainingStopped(Exception):
 
 
 class StopRequest:
-    """Listens to SIGINT and SIGTERM inside a ``with`` block, in the main thread.
+    """Listens to SIGINT, SIGTERM and SIGHUP inside a ``with`` block, in the main thread.
 
     The first signal is remembered, for `check` to act on; another SIGINT interrupts at once. A signal that
     the process was told to ignore, as by nohup, stays ignored.
@@ -54,7 +57,7 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._remember)
         return self

@@ -11,7 +11,7 @@ from minicnn.cli import main
 from minicnn.cli.networks import build_network, load_network
 from minicnn.cli.train import resolve_config
 from minicnn.training.checkpoint import Checkpoint, DataFacts, save_checkpoint
-from minicnn.training.run_folder import CHECKPOINT
+from minicnn.training.newest_checkpoint import CHECKPOINT
 
 NAMES = ("red", "green", "blue")
 FILES = {f"{name}.png" for name in ("look", "image", "classes", "saliency", "grad_cam", "filters", "depths")}

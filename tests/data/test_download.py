@@ -332,6 +332,19 @@ def test_cache_folder_follows_the_platform(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "mine"
 
 
+def test_no_home_folder(monkeypatch):
+    """As in a container that runs as a user whom it does not know."""
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("MINICNN_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(DataError, match="there is no home folder to keep downloads in: set MINICNN_CACHE"):
+        fetch_cifar10()
+
+
 def test_default_cache_is_the_cache_folder(monkeypatch, tmp_path, server, official):
     monkeypatch.setenv("MINICNN_CACHE", str(tmp_path / "mine"))
     assert tmp_path / "mine" in fetch_cifar10(server.url, server.offer(archive(official))).parents

@@ -198,6 +198,18 @@ def test_what_is_no_file(tmp_path):
             read_image(path, 8)
 
 
+def test_paths_that_cannot_even_be_looked_at(tmp_path):
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    for path, why in (
+        (tmp_path / "nothing.png", "there is no such file"),
+        ("zero\0byte.png", "there is no such file"),
+        ("a" * 300 + ".png", "it cannot be looked at \\(File name too long\\)"),
+        (tmp_path / "loop.png", "it cannot be looked at \\(Too many levels of symbolic links\\)"),
+    ):
+        with pytest.raises(DataError, match=f"expected an image file, but {why}$"):
+            read_image(path, 8)
+
+
 def test_formats_that_start_other_programs_are_not_tried(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png", "EPS")
     with pytest.raises(DataError, match=r"cannot read it \(not the beginning of BMP, GIF, JPEG, PNG"):

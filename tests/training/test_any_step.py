@@ -23,7 +23,7 @@ from minicnn.training import (
 )  # fmt: skip
 from minicnn.training import durable as durable_module
 from minicnn.training.checkpoint import save_checkpoint
-from minicnn.training.run_folder import CHECKPOINT
+from minicnn.training.newest_checkpoint import CHECKPOINT
 from minicnn.training.watch.plateau import PlateauWatch
 
 FILES = ("metrics.jsonl", "findings.jsonl", "gradients.jsonl")
@@ -242,7 +242,7 @@ def test_a_disk_that_stays_full(network, config, splits, start, whole, monkeypat
     assert f"not everything could be written to {run.path} (" in message
     assert "checkpoint.safetensors: No space left on device (" in message
     assert (
-        "; what was trained since epoch 1 is lost; make room, then continue with minicnn train --resume"
+        "; what was trained since epoch 1 is lost; see to that, then continue with minicnn train --resume"
         in message
     )
     assert run.read_result() is None
@@ -270,7 +270,7 @@ def test_pictures_that_cannot_be_drawn(network, config, splits, start, monkeypat
     monkeypatch.setattr("minicnn.training.loop.draw_curves", draw)
     run = start("run", config)
     with pytest.raises(
-        NotKeptError, match=r"curves.png: Read-only file system \([\d,.]+ MB free\)\); make room"
+        NotKeptError, match=r"curves.png: Read-only file system \([\d,.]+ MB free\)\); see to that"
     ):
         go(network, config, splits, run)
     assert capsys.readouterr().out.count("curves.png: cannot be written: Read-only") == 1

@@ -66,12 +66,12 @@ def test_settings_of_another_version(config):
         ("lr", 0.0, "a number above 0, got 0"),
         ("lr", float("nan"), "a number above 0, got nan"),
         ("lr", float("inf"), "a number above 0, got inf"),
-        ("width", -1.0, "a number above 0, got -1"),
+        ("width", -1.0, "a number above 0 and below 100000, got -1"),
         ("momentum", 1.0, "at least 0 and below 1, got 1"),
         ("warm_up", -0.1, "at least 0 and below 1, got -0.1"),
         ("weight_decay", -1e-4, "at least 0, got -0.0001"),
         ("aux_weight", -0.3, "at least 0, got -0.3"),
-        ("average_epochs", -1.0, "at least 0, got -1"),
+        ("average_epochs", -1.0, "at least 0 and below 100000, got -1"),
         ("val_fraction", 0.0, "above 0 and below 1, got 0"),
         ("val_fraction", 1.0, "above 0 and below 1, got 1"),
         ("seed", -1, "from 0 to 2\\*\\*64 - 1, got -1"),
@@ -81,12 +81,29 @@ def test_settings_of_another_version(config):
         ("schedule", "up", "one of one-cycle, .*, got 'up'"),
         ("activation", "elu", "one of relu, sigmoid, tanh, got 'elu'"),
         ("initialisation", "ones", "one of he, glorot, caffe, zero, got 'ones'"),
+        ("epochs", 2.5, "a whole number, got 2.5"),
+        ("epochs", True, "a whole number, got True"),
+        ("batch_size", "16", "a whole number, got '16'"),
+        ("limit", 200.0, "a whole number, got 200.0"),
+        ("lr", "0.1", "a number, got '0.1'"),
+        ("lr", False, "a number, got False"),
+        ("aux", 0, "True or False, got 0"),
+        ("augment", None, "True or False, got None"),
+        ("data_dir", 5, "text, got 5"),
+        ("activation", ["relu"], "one of relu, sigmoid, tanh, got \\['relu'\\]"),
+        ("width", 1e308, "above 0 and below 100000, got 1e\\+308"),
+        ("average_epochs", 1e308, "at least 0 and below 100000, got 1e\\+308"),
         ("device", "tpu", '"cpu", "cuda" or "cuda:<number>", got "tpu"'),
     ],
 )
 def test_wrong_settings(config, name, value, words):
     with pytest.raises(UsageError, match=f"^{flag(name)}: expected .*{words}$"):
         replace(config, **{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), [("limit", None), ("data_dir", None), ("lr", 1)])
+def test_settings_of_several_types(config, name, value):
+    assert getattr(replace(config, **{name: value}), name) is value
 
 
 def test_nesterov_needs_momentum(config):

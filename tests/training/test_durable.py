@@ -22,7 +22,7 @@ from minicnn.training import Checkpoint, RunFolder, load_checkpoint, save_checkp
 from minicnn.training import durable as durable_module
 from minicnn.training.checkpoint import predecessor
 from minicnn.training.durable import append_durably, write_durably
-from minicnn.training.run_folder import CHECKPOINT
+from minicnn.training.newest_checkpoint import CHECKPOINT
 
 
 @pytest.fixture
@@ -224,6 +224,14 @@ def test_a_damaged_newest_does_not_push_out_the_one_before(checkpoint, path):
     assert (load_checkpoint(path).epoch, load_checkpoint(predecessor(path)).epoch) == (2, 1)
     assert run.save_checkpoint(replace(checkpoint, epoch=3))
     assert (load_checkpoint(path).epoch, load_checkpoint(predecessor(path)).epoch) == (3, 2)
+
+
+def test_lines_added_to_a_file_that_somebody_has_removed_follow_no_zeros(tmp_path):
+    path = tmp_path / "lines"
+    length = append_durably(path, b"one\n", None)
+    path.unlink()
+    assert append_durably(path, b"two\n", length) == 4
+    assert path.read_bytes() == b"two\n"
 
 
 def test_lines_that_fail_at_any_byte_leave_no_half_line(tmp_path):

@@ -1,6 +1,8 @@
 """What a run says: a bar on a terminal, plain lines elsewhere."""
 
+import errno
 import io
+import os
 
 import pytest
 
@@ -20,6 +22,52 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.fixture
+def wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "140")
+
+
+class Refusing(io.StringIO):
+    """A terminal that is closed, a pipe nobody reads, a log on a full disk: until `refuses` is False."""
+
+    refuses = True
+
+    def __init__(self, terminal: bool) -> None:
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+    def write(self, text: str) -> int:
+        if self.refuses:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().write(text)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_stream_that_takes_nothing_does_not_end_the_run(terminal, capsys, wide):
+    stream = Refusing(terminal)
+    with Progress(2, 100, stream=stream) as progress:
+        progress.after_step(0, 100, FIGURES)
+        progress.after_epoch(ROW)
+        progress.say("something else")
+        stream.refuses = False
+        progress.say("and it goes on")
+    assert "something else" not in stream.getvalue()
+    assert "and it goes on\n" in stream.getvalue()
+    said = "progress cannot be shown any more (Input/output error); training goes on\n"
+    assert capsys.readouterr().err == said
+
+
+def test_no_stream_at_all(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdout", None)
+    with Progress(2, 100) as progress:
+        progress.after_step(0, 10, FIGURES)
+        progress.after_epoch(ROW)
+    assert capsys.readouterr().err == ""
+
+
 def test_no_terminal_one_line_an_epoch():
     stream = io.StringIO()
     with Progress(2, 100, stream=stream) as progress:
@@ -27,11 +75,6 @@ def test_no_terminal_one_line_an_epoch():
         progress.after_epoch(ROW)
     assert stream.getvalue() == epoch_line(ROW, 2) + "\n"
     assert "val loss 2.100 accuracy 25.0% aux1 20.0% aux2 10.0% top-5 60.0%" in stream.getvalue()
-
-
-@pytest.fixture
-def wide(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "140")
 
 
 def test_a_bar_on_a_terminal(wide):

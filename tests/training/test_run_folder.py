@@ -1,9 +1,12 @@
 """The folder of a run: never written over, and read with care."""
 
+import json
+
 import pytest
 
 from minicnn.errors import CheckpointError, UsageError
-from minicnn.training import Checkpoint, RunFolder, claim_free_folder, find_checkpoint
+from minicnn.training import Checkpoint, RunFolder
+from minicnn.training.records import keep_records, read_records
 
 
 @pytest.fixture
@@ -40,10 +43,21 @@ def test_no_run_there(tmp_path):
         RunFolder.open(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"class_names": 3}'])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"class_names": 3}', "[" * 10**5, "1" + "0" * 5000])
 def test_damaged_config(run, text):
     (run.path / "config.json").write_text(text)
     with pytest.raises(CheckpointError, match=r"config.json: "):
+        run.read_config()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("lr", 10**400), ("limit", 2.5), ("class_names", 3), ("normalisation", None), ("normalisation", {})],
+)
+def test_a_damaged_setting_is_said_with_its_file(run, setting, value):
+    path = run.path / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), setting: value}))
+    with pytest.raises(CheckpointError, match=rf"^{path}: (?!.*config.json)"):
         run.read_config()
 
 
@@ -64,6 +78,17 @@ def test_metrics(run, config, images):
     assert run.keep_metrics(None) == run.read_metrics() == []
 
 
+def test_a_damaged_recording_says_how_to_go_on(tmp_path):
+    path = tmp_path / "findings.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2}\n')
+    assert keep_records(path, lambda step: step < 2) == read_records(path) == [{"step": 1}]
+    path.write_text("garbage\n")
+    with pytest.raises(
+        CheckpointError, match=r"line 1 is not JSON; nothing depends .*: move it away to go on$"
+    ):
+        keep_records(path, lambda step: True)
+
+
 def test_what_a_power_cut_leaves_of_the_last_lines_is_left_out(run):
     run.append_metrics({"epoch": 1})
     with open(run.path / "metrics.jsonl", "ab") as file:
@@ -82,30 +107,11 @@ def test_result(run):
 
 def test_no_checkpoint_yet(run):
     assert run.load_checkpoint() == (None, None)
-    with pytest.raises(CheckpointError, match="no checkpoint yet"):
-        find_checkpoint(run.path)
 
 
-def test_which_checkpoint_is_meant(run, tmp_path):
-    newest, older = run.checkpoint_path, run.path / "checkpoint.previous.safetensors"
-    older.write_text("")
-    assert find_checkpoint(run.path) == older
-    newest.write_text("")
-    assert find_checkpoint(run.path) == find_checkpoint(newest) == newest
-    assert find_checkpoint(older) == older
-    with pytest.raises(CheckpointError, match="no such checkpoint or folder"):
-        find_checkpoint(tmp_path / "nothing")
-    with pytest.raises(CheckpointError, match="neither a checkpoint nor the folder of a run"):
-        find_checkpoint(tmp_path)
-
-
-def test_folders_are_numbered(tmp_path, config):
-    root = tmp_path / "runs"
-    assert claim_free_folder(config, root) == root / "googlenet-cifar-shapes-1"
-    (root / "googlenet-cifar-shapes-7").mkdir()
-    (root / "googlenet-cifar-shapes-x").mkdir()
-    assert claim_free_folder(config, root).name == "googlenet-cifar-shapes-8"
-    assert (root / "googlenet-cifar-shapes-8").is_dir(), "claimed, so that a run started now takes another"
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot make a folder"):
-        claim_free_folder(config, tmp_path / "file")
+@pytest.mark.parametrize("left", ["checkpoint.safetensors", "checkpoint.previous.safetensors", "result.json"])
+def test_what_is_left_of_another_run_is_not_gone_on_from(tmp_path, config, images, left):
+    (tmp_path / left).write_text("")
+    with pytest.raises(UsageError, match=f"holds the {left} of another run; take another folder$"):
+        RunFolder.create(tmp_path, config, images.facts)
+    assert not (tmp_path / "config.json").exists()

@@ -77,3 +77,20 @@ def test_loaders(images, config):
 def test_batch_larger_than_the_data(images, config):
     with pytest.raises(UsageError, match="--batch-size: expected at most the 60 training images, got 61"):
         make_splits(images, replace(config, batch_size=61), 8)
+
+
+def test_the_checksum_tells_images_labels_and_splits_apart(config, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), np.uint8)
+    labels = np.arange(40) % 2
+
+    def checksum(images: np.ndarray, labels: np.ndarray) -> str | None:
+        given = Dataset("shapes", ("a", "b"), images[:30], labels[:30], images[30:], labels[30:])
+        monkeypatch.setattr(data, "load", lambda *arguments, **source: given)
+        return load_images(replace(config, batch_size=4), 8).facts.checksum
+
+    before = checksum(images, labels)
+    assert before == checksum(images.copy(), labels.copy())
+    for changed, place in ((images, 0), (images, 39), (labels, 0), (labels, 39)):
+        copies = [images.copy(), labels.copy()]
+        copies[0 if changed is images else 1][place] ^= 1
+        assert checksum(*copies) != before
