@@ -7,11 +7,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from minicnn.cli.failure import report_failure
+from minicnn.cli.failure import INTERRUPTED, report_failure
 from minicnn.cli.parser import build_parser
 from minicnn.errors import MinicnnError
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 NOBODY_LISTENS = 141  # 128 + SIGPIPE
 STANDARD_ERROR = 2  # the highest number of the three standard streams
 

@@ -1,10 +1,11 @@
-"""How a command says what is wrong with its input."""
+"""How a command that fails ends: what it says, and its exit status."""
 
 from __future__ import annotations
 
 import sys
 
 BAD_INPUT = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 def report_failure(message: str) -> int:

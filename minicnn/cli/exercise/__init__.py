@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from minicnn.cli.exercise.kinds import Bugs, Exercises, Kind, T, Tell
+from minicnn.cli.failure import INTERRUPTED
 from minicnn.errors import UsageError
 
 EXAMPLES = """\
@@ -30,7 +31,6 @@ examples:
 exit status: 0 right, 1 not right yet (or not written), 2 a file that cannot be used, 130 stopped with Ctrl-C
 """
 NOT_RIGHT = 1
-STOPPED = 130  # as with every command that the user stops
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -71,7 +71,7 @@ def _stoppable(command: Command, options: argparse.Namespace) -> int:
         if not str(error):
             raise  # not in a learner's file
         print(f"minicnn: stopped at {error}", file=sys.stderr)
-        return STOPPED
+        return INTERRUPTED
 
 
 def list_command(kind: Kind[T], options: argparse.Namespace) -> int:
