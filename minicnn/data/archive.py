@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -84,7 +85,10 @@ def unpack_files(archive: Path, names: Sequence[str], destination: Path, source:
                     f"{source}: expected a tar archive, got damaged data ({type(error).__name__}: {error})"
                 ) from None
             if name in missing:
-                (destination / name).write_bytes(content)
+                with (destination / name).open("wb") as unpacked:
+                    unpacked.write(content)
+                    unpacked.flush()
+                    os.fsync(unpacked.fileno())  # before the folder gets its final name: see `fetch_cifar10`
                 missing.remove(name)
 
 

@@ -82,7 +82,8 @@ def fetch_cifar10(
     Notes
     -----
     A download that breaks is tried again, five times in all, and goes on where it stopped; so does the next
-    call. What has a final name is whole and has the checksum, even if the program is killed at any moment.
+    call. What has a final name is whole and has the checksum, even if the program is killed at any moment, or
+    the power fails.
     Of several processes that fetch the same archive one does, and the others wait for it.
     """
     if not re.fullmatch("[0-9a-fA-F]{32}", md5):

@@ -1,12 +1,14 @@
 import gzip
 import hashlib
 import io
+import os
 import re
 import socket
 import tarfile
 import threading
 import time
 import tracemalloc
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -330,6 +332,29 @@ def test_cache_folder_follows_the_platform(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "xdg" / "minicnn"
     monkeypatch.setenv("MINICNN_CACHE", str(tmp_path / "mine"))
     assert cache_folder() == tmp_path / "mine"
+
+
+def test_bytes_are_on_the_disk_before_their_final_name(monkeypatch, tmp_path, server, official):
+    """Otherwise a power cut could leave whole names of empty files."""
+    done = []
+
+    def note(name: str, subject: Callable[..., object]) -> None:
+        operation = getattr(os, name)
+
+        def noted(*arguments: object) -> None:
+            done.append((name, subject(*arguments)))
+            operation(*arguments)
+
+        monkeypatch.setattr(os, name, noted)
+
+    note("fsync", lambda descriptor: os.fstat(descriptor).st_ino)
+    note("rename", lambda source, target: Path(target).name)
+    note("replace", lambda source, target: Path(target).name)
+    batches = fetch_cifar10(server.url, server.offer(archive(official)), cache=tmp_path)
+    whole = batches.parent / "cifar-10-binary.tar.gz"
+    archive_named, batches_named = done.index(("replace", whole.name)), done.index(("rename", batches.name))
+    assert ("fsync", whole.stat().st_ino) in done[:archive_named]
+    assert all(("fsync", path.stat().st_ino) in done[:batches_named] for path in batches.iterdir())
 
 
 def test_no_home_folder(monkeypatch):
