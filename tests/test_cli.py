@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
+from command_process import COMMAND, start
 from failing_command import fails
 from minicnn import Tensor, data
 from minicnn.cli import main
@@ -124,15 +125,6 @@ def test_the_number_of_threads_changes_nothing(quick, finished, tmp_path, thread
     assert same_arrays(run, finished)
 
 
-def start(arguments: list[str]) -> subprocess.Popen:
-    # A shell that starts the tests in the background has them, and what they start, ignore SIGINT.
-    interruptible = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    code = f"{interruptible}; import sys; from minicnn.cli import main; sys.exit(main())"
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
 def wait_for_line(path: Path) -> None:
     deadline = time.monotonic() + 60
     while not (path.exists() and path.read_text()):
@@ -189,10 +181,7 @@ def test_a_terminal_that_is_closed(quick, tmp_path):
     """Its user logs out, or the connection breaks: SIGHUP, and nobody to say anything to."""
     pytest.importorskip("termios", reason="this system has no such terminals")
     run = tmp_path / "run"
-    code = (
-        "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-        "from minicnn.cli import main; sys.exit(main())"
-    )
+    code = f"import fcntl, os, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); {COMMAND}"
     arguments = [sys.executable, "-c", code, *quick, "--epochs", "100000", "--out", str(run)]
     mine, its = os.openpty()
     process = subprocess.Popen(arguments, stdin=its, stdout=its, stderr=its)

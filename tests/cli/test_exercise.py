@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from command_process import start
 from exercise_solutions import changed, solution
 from failing_command import fails as command_fails
 from minicnn.cli import main
@@ -143,16 +144,12 @@ def backward(gy, x):
 def test_an_endless_loop_is_stopped_with_one_line():
     Path("exercises").mkdir()
     Path("exercises/relu.py").write_text(ENDLESS)
-    run = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from minicnn.cli import main; sys.exit(main())",
-         "exercise", "check", "relu"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    run = start(["exercise", "check", "relu"])
     while not Path("begun").exists():
         assert run.poll() is None
         time.sleep(0.01)
     run.send_signal(signal.SIGINT)
-    out, err = run.communicate()
+    out, err = run.communicate(timeout=60)
     assert re.fullmatch(
         r'minicnn: stopped at exercises/relu\.py:[67], sample 1 of 6, "images"\n', err
     )  # fmt: skip
