@@ -33,8 +33,8 @@ help:  ## show this list
 train: $(VENV)/installed  ## train GoogLeNet on the embedded data set, about two minutes on two cores
 	$(BIN)/minicnn train --data shapes $(ARGS)
 
-test: $(VENV)/installed-test  ## run the default tests, under five minutes on two cores
-	$(BIN)/pytest --durations=10 $(ARGS)
+test: $(VENV)/installed-test  ## run the default tests on all cores, under five minutes on two
+	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist worksteal --durations=10 $(ARGS)
 
 test-all: $(VENV)/installed-test  ## run the slow tests as well, a quarter of an hour or more
 	$(BIN)/pytest --durations=10 -m "not gpu and not parity and not browser" $(ARGS)
