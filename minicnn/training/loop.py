@@ -12,7 +12,7 @@ import numpy as np
 from minicnn import optim
 from minicnn.errors import CheckpointError, MinicnnError
 from minicnn.nn import Module
-from minicnn.training.checkpoint import Checkpoint
+from minicnn.training.checkpoint import Checkpoint, DataFacts
 from minicnn.training.config import Config, describe
 from minicnn.training.curves import draw_curves
 from minicnn.training.gradient_watch import GradientWatch, keep_recordings
@@ -107,7 +107,7 @@ def _train(
     state = TrainingState(model, config, steps_per_epoch)
     checkpoint, notice = run.load_checkpoint()
     if checkpoint:
-        _restore(state, checkpoint, run)
+        _restore(state, checkpoint, splits.facts, run)
     rows = run.keep_metrics(checkpoint)
     keep_recordings(run, state.step)
     watch = TrainingWatch(model, state, splits, run)
@@ -201,8 +201,10 @@ def _train(
     return result
 
 
-def _restore(state: TrainingState, checkpoint: Checkpoint, run: RunFolder) -> None:
+def _restore(state: TrainingState, checkpoint: Checkpoint, facts: DataFacts, run: RunFolder) -> None:
     try:
+        if not checkpoint.data.agree_with(facts):
+            raise CheckpointError("the checkpoint is of another run, on other images than these")
         state.restore(checkpoint)
     except MinicnnError as error:
         raise CheckpointError(f"{run.checkpoint_path}: {error}") from None

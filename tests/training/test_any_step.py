@@ -304,6 +304,10 @@ def test_a_second_training_of_one_folder_is_refused(network, config, splits, sta
             lambda c: setattr(c, "config", replace(c.config, lr=0.5, seed=9)),
             r"of another run: --seed was 9 and is 3, --lr was 0\.5 and is 1e-07",
         ),
+        (
+            lambda c: setattr(c, "data", replace(c.data, train_images=c.data.train_images + 1)),
+            "of another run, on other images than these",
+        ),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_named(network, config, splits, whole, change, words):
