@@ -125,9 +125,9 @@ def test_the_number_of_threads_changes_nothing(quick, finished, tmp_path, thread
     assert same_arrays(run, finished)
 
 
-def wait_for_line(path: Path) -> None:
+def wait_for_file(path: Path) -> None:
     deadline = time.monotonic() + 60
-    while not (path.exists() and path.read_text()):
+    while not (path.exists() and path.stat().st_size):
         assert time.monotonic() < deadline, f"{path} was never written"
         time.sleep(0.01)
 
@@ -137,7 +137,7 @@ def test_killed_and_resumed(quick, tmp_path, capsys):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     settings = ["--epochs", "6", "--schedule", "plateau", "--patience", "1"]
     process = start([*quick, *settings, "--out", str(killed), "--threads", "1"])
-    wait_for_line(killed / "metrics.jsonl")
+    wait_for_file(killed / "metrics.jsonl")
     process.kill()
     process.communicate()
     assert not (killed / "result.json").exists()
@@ -156,7 +156,7 @@ def test_interrupted(quick, tmp_path, number, status):
     """The step is finished and kept, and the command that is printed goes on from there."""
     run = tmp_path / "my run"
     process = start([*quick, "--epochs", "1000", "--out", str(run)])
-    wait_for_line(run / "metrics.jsonl")
+    wait_for_file(run / "metrics.jsonl")
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == status
@@ -212,7 +212,7 @@ def test_closed_streams(quick, finished, tmp_path):
 def test_two_processes_on_one_run(quick, tmp_path, capsys):
     run = tmp_path / "run"
     process = start([*quick, "--epochs", "1000", "--out", str(run)])
-    wait_for_line(run / "metrics.jsonl")
+    wait_for_file(run / CHECKPOINT)
     line = fails(capsys, "train", "--resume", str(run))
     assert line == (
         f"{run}: another process (number {process.pid}) is training this run; wait until it ends, or stop it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from minicnn.errors import CheckpointError
 from minicnn.training.checkpoint import Checkpoint, load_checkpoint, predecessor
 
 CHECKPOINT = "checkpoint.safetensors"
+SECONDS_BETWEEN = 0.1  # two renamings take far less
 
 
 class LoadedCheckpoint(NamedTuple):
@@ -40,7 +42,7 @@ def newest_whole_checkpoint(folder: Path) -> LoadedCheckpoint | None:
     if not newest.exists() and not older.exists():
         return None
     try:
-        return LoadedCheckpoint(load_checkpoint(newest), newest)
+        return LoadedCheckpoint(_load_twice(newest), newest)
     except CheckpointError as error:
         if not older.exists():
             raise
@@ -52,6 +54,18 @@ def newest_whole_checkpoint(folder: Path) -> LoadedCheckpoint | None:
     return LoadedCheckpoint(
         checkpoint, older, f"{problem}; going back to {older.name}, after {checkpoint.place}"
     )
+
+
+def _load_twice(newest: Path) -> Checkpoint:
+    """Read a checkpoint; if it cannot be read, wait a moment and try again.
+
+    A run that goes on renames it to be the predecessor, and then renames another into its place.
+    """
+    try:
+        return load_checkpoint(newest)
+    except CheckpointError:
+        time.sleep(SECONDS_BETWEEN)
+        return load_checkpoint(newest)
 
 
 def find_checkpoint(path: str | Path) -> LoadedCheckpoint:

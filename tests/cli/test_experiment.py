@@ -51,7 +51,7 @@ def fails(capsys, *arguments):
 
 def test_heads(capsys, tmp_path):
     text = printed(capsys, "heads", *QUICK, "--seeds", "2", "--png", "mine.png")
-    assert text.startswith("googlenet-cifar of width 0.02, trained on 77 images of shapes for 1 epochs\n")
+    assert text.startswith("googlenet-cifar of width 0.02, trained on 77 images of shapes for 1 epoch\n")
     assert "mean over 2 seeds ± standard deviation" in text
     assert "the picture is mine.png, the numbers are in mine.json" in text
     with Image.open(tmp_path / "mine.png") as picture:

@@ -175,7 +175,7 @@ def test_the_experiment(capsys, tmp_path, monkeypatch):
         "--activation", "tanh", "--png", "heads.png",
     )  # fmt: skip
     assert text.startswith(
-        "googlenet-cifar of width 0.02, trained on 43 images of shapes for 1 epochs; gradients on 43"
+        "googlenet-cifar of width 0.02, trained on 43 images of shapes for 1 epoch; gradients on 43"
     )
     assert "the picture is heads.png, the numbers are in heads.json" in text
     assert is_png(tmp_path / "heads.png")

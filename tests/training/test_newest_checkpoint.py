@@ -58,6 +58,14 @@ def test_the_one_before_it(folder, spoil, why):
     assert found.notice.endswith("going back to checkpoint.previous.safetensors, after epoch 1")
 
 
+def test_one_that_is_just_being_replaced(folder, save, monkeypatch):
+    """By a run that goes on: for a moment there is none of that name."""
+    (folder / CHECKPOINT).rename(folder / "checkpoint.previous.safetensors")
+    monkeypatch.setattr("time.sleep", lambda seconds: save(3, folder / CHECKPOINT))
+    found = find_checkpoint(folder)
+    assert (found.checkpoint.epoch, found.file, found.notice) == (3, folder / CHECKPOINT, None)
+
+
 def test_none_is_whole(folder):
     damage(folder / CHECKPOINT)
     damage(folder / "checkpoint.previous.safetensors")

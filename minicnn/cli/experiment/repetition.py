@@ -52,7 +52,7 @@ def title_of(config: Config, images: Images) -> str:
     """
     return (
         f"{config.model} of width {config.width:g}, trained on {images.facts.train_images:,} images of "
-        f"{config.data} for {config.epochs} epochs"
+        f"{config.data} for {config.epochs} epoch{'s' if config.epochs > 1 else ''}"
     )
 
 
