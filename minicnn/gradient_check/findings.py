@@ -25,6 +25,11 @@ def coordinate(index: Index) -> str:
     return f"[{', '.join(map(str, index))}]" if index else ""
 
 
+def _values(analytic: float, numeric: float) -> str:
+    """Write both down, and a zero without a sign."""
+    return f"backward {analytic + 0.0:.9g}, differences {numeric + 0.0:.9g}"
+
+
 def describe_errors(errors: ErrorsByEps, with_kink: str = "") -> list[str]:
     """Return a small table of errors by step width, and what it says.
 
@@ -82,7 +87,7 @@ class WrongOp:
         name = where(self.op, self.module_path)
         if self.remark:
             return f"{name}: {self.remark}"
-        values = f"backward {self.analytic:.9g}, differences {self.numeric:.9g}"
+        values = _values(self.analytic, self.numeric)
         lines = [f"{name}, input {self.input} at {coordinate(self.index) or 'its only element'}: {values}"]
         return "\n    ".join([*lines, *describe_errors(self.errors_by_eps, self.op if self.kink else "")])
 
@@ -122,7 +127,7 @@ class Failure:
     explanation: str = ""
 
     def __str__(self) -> str:
-        values = f"backward {self.analytic:.9g}, differences {self.numeric:.9g}"
+        values = _values(self.analytic, self.numeric)
         op = self.first_wrong_op.op if self.first_wrong_op else "an op"
         return "\n    ".join(
             [

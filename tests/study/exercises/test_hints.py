@@ -57,6 +57,14 @@ def test_where_it_is_wrong():
     assert "only at c = 1 (of 0 to 1)" in hint.where
 
 
+def test_zeros_are_written_without_a_sign():
+    """Where gy is negative, gy * False is -0.0."""
+    for change in (("x > 0", "x >= 0"), ("gy * (x > 0)", "gy")):
+        values = found("relu", changed("relu", change))["gx"].values
+        assert any(value.endswith("right is 0") for value in values)
+        assert not any(value.endswith("is -0") for value in values)
+
+
 def test_wrong_shapes_are_shown():
     hint = found("linear", changed("linear", ("x.T @ gy", "gy.T @ x")))["gw"]
     assert hint.summary == "has the wrong shape in 5 of 5 samples"
