@@ -84,7 +84,7 @@ def _hint(exercise: Exercise, name: str, trials: list[Trial], mistake: Mistake |
     return Hint(name, first.sample.label, summary, tuple(where), tuple(values), mistake)
 
 
-def _written(value: np.generic) -> str:
+def _written(value: float) -> str:
     """Write a number, and a zero without a sign."""
     return f"{value + 0.0:.6g}"
 
