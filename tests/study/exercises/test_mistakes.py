@@ -284,6 +284,10 @@ WRONG = [
     ("auxiliary-head", [mask("head", "hidden")], "gw_fc1", "the ReLU after fc1"),
     ("auxiliary-head", [mask("head", "conv")], "gw_conv", "the ReLU after the 1x1 convolution"),
     ("auxiliary-head", [mask("head", "hidden"), mask("head", "conv")], "gx", "neither ReLU of the head"),
+    *(("auxiliary-head", [("gy.dtype.type(0.3) * gy", "gy"), ("    head = head * saved.mask\n", "")],
+       gradient, "lacks 0.3, and passes dropout") for gradient in ("gw_fc2", "gw_fc1", "gx")),
+    ("auxiliary-head", [mask("head", "hidden"), mask("head", "conv"), ("    head = head * saved.mask\n", "")],
+     "gw_conv", "the head has no mask at all"),
 ]  # fmt: skip
 
 
