@@ -20,7 +20,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -497,6 +497,10 @@ class Function:
 
         A Function is one application: to apply the op again, make another one.
         """
+        if not isinstance(self, Function):  # the first input has come in the place of self
+            raise TypeError("apply: expected an object of the op's class, got the class: MyOp().apply(x)")
+        if not hasattr(self, "name"):
+            raise TypeError(f'{type(self).__name__}: an op needs a name; in its class: name = "my_op"')
         if self.inputs or self.freed:
             raise RuntimeError(f"{self!r} is applied a second time; make a new Function for each application")
         _check_inputs(self, inputs)
@@ -526,6 +530,11 @@ class Function:
         else:
             self.saved = ()
         return output
+
+    def __call__(self, *inputs: object) -> NoReturn:
+        """Refuse: an op is applied by `apply`."""
+        op = type(self).__name__
+        raise TypeError(f"{op}: an op is applied, not called: {op}().apply(x)")
 
     def free(self) -> None:
         """Let go of inputs and saved arrays; the walk has passed."""

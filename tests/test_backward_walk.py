@@ -411,6 +411,29 @@ def test_second_backward_is_explained():
     np.testing.assert_array_equal(x.grad, np.exp([1, 2]))  # nothing was added before the error
 
 
+@pytest.mark.parametrize(
+    ("use", "words"),
+    [
+        (lambda op, x: op()(x), r"^Double: an op is applied, not called: Double\(\)\.apply\(x\)$"),
+        (
+            lambda op, x: op.apply(x),
+            r"^apply: expected an object of the op's class, .*: MyOp\(\)\.apply\(x\)$",
+        ),
+        (lambda op, x: op().apply(x), r'^Double: an op needs a name; in its class: name = "my_op"$'),
+    ],
+)
+def test_an_op_of_ones_own_that_is_used_wrongly_says_what_to_type(use, words):
+    class Double(Function):
+        def forward(self, x):
+            return 2 * x
+
+        def backward(self, gy):
+            return (2 * gy,)
+
+    with pytest.raises(TypeError, match=words):
+        use(Double, leaf(1, 2))
+
+
 def test_retained_graph_can_be_walked_again():
     x = leaf(1, 2)
     y = (x * x).sum()

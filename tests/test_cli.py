@@ -601,7 +601,12 @@ def test_version(capsys):
     [
         ("", "the following arguments are required: COMMAND (see minicnn --help)"),
         ("fly", "invalid choice: 'fly'"),
-        ("train --bogus", "unrecognized arguments: --bogus"),
+        ("sumary", "did you mean 'summary'? (see minicnn --help)"),
+        ("train --bogus", "unrecognized arguments: --bogus (see minicnn train --help)"),
+        ("train --epoch 3", "unrecognized arguments: --epoch 3; did you mean '--epochs'?"),
+        ("cost conv --channel=3", "--channel=3; did you mean '--channels'? (see minicnn cost conv --help)"),
+        ("--bogus cost conv", "unrecognized arguments: --bogus (see minicnn --help)"),
+        ("summary googlenett", "did you mean 'googlenet'? (see minicnn summary --help)"),
         ("train --epochs 0", "--epochs: expected a whole number of at least 1, got 0"),
         ("train --epochs -3", "--epochs: expected a whole number of at least 1, got -3"),
         ("train --epochs ten", "argument --epochs: expected a whole number, got 'ten'"),

@@ -36,6 +36,7 @@ CROPS = [
     ("gx[:, left : left + H, top : top + W]", "gx is cut out at row `left`"),
 ]
 POOLS = [
+    ("-np.inf", ALL.replace("+=", "="), CROP, "every one receives the gradient, and a window"),
     *(("-np.inf", FIRST, crop, likely) for crop, likely in CROPS),
     ("0", FIRST, CROP, "your padding of 0 wins"),
     ("0", ALL, CROP, "of equal pixels every one receives the gradient; and"),
@@ -123,6 +124,7 @@ BOTH = [
 ]
 AVERAGES = [
     *BOTH,
+    ([(PLACE, "p + i - top, q + j - left"), (" / count[p, q]", "")], "all of gy, and the stride is"),
     ([(PLACE, "p * SH + i, q * SW + j")], "gx is shifted"),
     ([("+= gy", "= gy")], "a pixel in several windows keeps the share of the last one"),
 ]

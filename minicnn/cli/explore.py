@@ -64,7 +64,7 @@ def add_explore_flags(parser: argparse.ArgumentParser) -> None:
         help="the class that the loss asks for (default: the true one; with --image the predicted one)",
     )  # fmt: skip
     parser.add_argument(
-        "--module", metavar="NAME", help="begin where the walk enters this module, e.g. inception4a"
+        "--module", metavar="NAME", help="begin where the walk enters this module, e.g. inception4a or 4a"
     )
     parser.add_argument(
         "--out", metavar="FILE", default="explore.html", help="the page to write (default: explore.html)"
@@ -87,7 +87,7 @@ def explore_command(options: argparse.Namespace) -> int:
     check_output_file("--out", options.out)
     subject = _untrained(options) if is_untrained_model(options.subject) else _trained(options)
     network, names = subject.network, subject.class_names
-    _check_module(network, options.module)
+    module = _module_named(network, options.module)
 
     network.train()
     seed_dropouts(network, SEED)
@@ -103,7 +103,7 @@ def explore_command(options: argparse.Namespace) -> int:
         title=f"Backprop through {subject.title}",
         subtitle=f"{subject.image_title}; the loss asks for '{names[label]}', the network says "
         f"'{names[predicted]}'; training mode, with dropout",
-        module=options.module,
+        module=module,
     )
     print(f"wrote {file} ({file.stat().st_size / 1e6:.1f} MB): open it in a browser, press ? for help")
     return 0
@@ -167,10 +167,14 @@ def _label(name: str | None, names: tuple[str, ...], otherwise: int) -> int:
     return names.index(name)
 
 
-def _check_module(network: nn.Module, name: str | None) -> None:
+def _module_named(network: nn.Module, name: str | None) -> str | None:
+    """Return the name of an outermost module; of an inception module "4a" is enough, as tables have it."""
     known = [child for child, _ in network.children()]
-    if name is not None and name not in known:
-        raise UsageError(f"--module: expected one of {', '.join(known)}; got '{name}'")
+    if name is None or name in known:
+        return name
+    if f"inception{name}" in known:
+        return f"inception{name}"
+    raise UsageError(f"--module: expected one of {', '.join(known)}; got '{name}'")
 
 
 def _enlarged(image: np.ndarray, size: int) -> np.ndarray:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib.metadata
-from typing import NoReturn
+import re
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 from minicnn.cli.cost import EXAMPLES as COST_EXAMPLES
 from minicnn.cli.cost import add_cost_flags
@@ -82,7 +85,26 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2."""
+        wrong = re.fullmatch(r".*invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        if wrong:
+            message += _meant(wrong[1], re.findall(r"[^\s,']+", wrong[2]))
         self.exit(2, f"minicnn: error: {message} (see {self.prog} --help)\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse what is not known here, where the flags are known, not in the parser of the first word."""
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            flag = unknown[0].partition("=")[0]
+            self.error(
+                f"unrecognized arguments: {' '.join(unknown)}{_meant(flag, self._option_string_actions)}"
+            )
+        return options, unknown
+
+
+def _meant(typed: str, known: Iterable[str]) -> str:
+    """Ask for what is nearly what was typed, if anything is."""
+    near = difflib.get_close_matches(typed, known, n=1, cutoff=0.75)
+    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -26,6 +26,9 @@ STEP_WIDTHS = (100, 10, 1, 0.1)
 # At so many of them in a row an error has to be the same to count as one that stays.
 NEIGHBOURS = 3
 
+# Difference quotients to the left and to the right.
+Slopes = tuple[float, float]
+
 # (eps, what backward says minus the quotient at that eps) for several eps, largest first
 ErrorsByEps = tuple[tuple[float, float], ...]
 
@@ -62,9 +65,25 @@ class Settings:
 
     def errors_by_eps(self, analytic: float, quotient: Callable[[float], float | None]) -> ErrorsByEps:
         """Measure the disagreement at several step widths; `quotient(eps)` is None where there is a kink."""
-        widths = [self.eps * factor for factor in STEP_WIDTHS]
-        numerics = [(eps, quotient(eps)) for eps in widths]
+        numerics = [(eps, quotient(eps)) for eps in self.widths]
         return tuple((eps, analytic - numeric) for eps, numeric in numerics if numeric is not None)
+
+    @property
+    def widths(self) -> list[float]:
+        """Step widths at which an error is looked at again, largest first."""
+        return [self.eps * factor for factor in STEP_WIDTHS]
+
+    def at_a_kink(self, analytic: float, slopes: Callable[[float], Slopes | None], resolution: float) -> bool:
+        """Tell whether the slopes on both sides differ however small the step, with `analytic` in between.
+
+        Where a function is smooth they differ by eps * L'', which falls with eps. `slopes(eps)` is None
+        where there is a kink that the function declares.
+        """
+        measured = [(eps, sides) for eps in self.widths if (sides := slopes(eps)) is not None]
+        if not stays(tuple((eps, right - left) for eps, (left, right) in measured), resolution):
+            return False
+        low, high = sorted(measured[-1][1])
+        return low <= analytic <= high or not (self.disagree(analytic, low) and self.disagree(analytic, high))
 
 
 def stays(errors: ErrorsByEps, resolution: float = 0.0) -> bool:

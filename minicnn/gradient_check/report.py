@@ -98,7 +98,11 @@ class GradcheckReport:
         lines = [self._headline(), *self._table()]
         lines += [f"  {i.name}: {i.remark}" for i in self.inputs if i.remark]
         if self.failures:
-            lines += ["", "Wrong gradients", *_listed(_worst_first(self.failures))]
+            lines += [
+                "",
+                "Wrong gradients of sum(gy * y), for a random gy",
+                *_listed(_worst_first(self.failures)),
+            ]
             lines += self._culprits()
         if self.kinks:
             lines += ["", "Kinks inside x ± eps, neither right nor wrong", *_listed(self.kinks)]
@@ -128,7 +132,11 @@ class GradcheckReport:
         explanations = list(dict.fromkeys(f.explanation for f in self.failures if f.explanation))
         lines = []
         if found:
-            lines += ["", "First op on the backward path whose own gradient is wrong", *_listed(found)]
+            lines += [
+                "",
+                "First op on the backward path whose own gradient is wrong, for a random gy of its own",
+                *_listed(found),
+            ]
         if explanations:
             lines += ["", "No op is wrong by itself", *_listed(explanations)]
         return lines

@@ -13,14 +13,21 @@ disagrees more is tried next, and so on to one coordinate.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from minicnn.backend import Array, array_module, to_numpy
-from minicnn.gradient_check.differences import ErrorsByEps, Settings, random_cotangent, resolution, stays
-from minicnn.gradient_check.findings import WrongOp
+from minicnn.gradient_check.differences import (
+    ErrorsByEps,
+    Settings,
+    Slopes,
+    random_cotangent,
+    resolution,
+    stays,
+)
+from minicnn.gradient_check.findings import WrongOp, plainest
 from minicnn.gradient_check.recording import Step
 from minicnn.tensor import Function, Tensor
 
@@ -50,26 +57,50 @@ class SingleOp:
         if remark:
             return self._finding(position, remark=remark)
         gradient = self._gradient(position, self.cotangent)
-        index = self._suspect(position, gradient)
-        if index is None:
-            return None
+        return plainest(self._wrong_coordinates(position, gradient))
 
-        def quotient(eps: float) -> float | None:
+    def _wrong_coordinates(self, position: int, gradient: np.ndarray) -> Iterator[WrongOp]:
+        """Look for coordinates that disagree, the most conspicuous first, until one does so no more."""
+        seen: list[tuple[int, ...]] = []
+        while (index := self._suspect(position, gradient, seen)) is not None:
+            found = self._wrong_coordinate(position, gradient, index)
+            if found is None:
+                return
+            yield found
+            seen.append(index)
+
+    def _wrong_coordinate(
+        self, position: int, gradient: np.ndarray, index: tuple[int, ...]
+    ) -> WrongOp | None:
+        """Compare one coordinate with difference quotients."""
+
+        def moved_by(eps: float) -> _Moved | None:
             direction = np.zeros(gradient.shape)
             direction[index] = eps
             moved = self._move(position, direction)
-            if not moved.smooth.all():
+            return moved if moved.smooth.all() else None
+
+        def quotient(eps: float) -> float | None:
+            if (moved := moved_by(eps)) is None:
                 return None
             return float((self.cotangent * (moved.plus - moved.minus)).sum()) / (2 * eps)
+
+        def slopes(eps: float) -> Slopes | None:
+            if (moved := moved_by(eps)) is None:
+                return None
+            left, right = self.y - moved.minus, moved.plus - self.y
+            return float((self.cotangent * left).sum()) / eps, float((self.cotangent * right).sum()) / eps
 
         analytic = float(gradient[index])
         numeric = quotient(self.settings.eps)
         if numeric is None:
             return None
         errors = self.settings.errors_by_eps(analytic, quotient)
+        seen = resolution(self.y, self.cotangent)
         excess = self.settings.excess(analytic, numeric, float(np.abs(gradient).max()))
-        if np.isnan(analytic) or (excess > 1 and stays(errors, resolution(self.y, self.cotangent))):
-            return self._finding(position, index, analytic, numeric, errors)
+        if np.isnan(analytic) or (excess > 1 and stays(errors, seen)):
+            kink = self.settings.at_a_kink(analytic, slopes, seen)
+            return self._finding(position, index, analytic, numeric, errors, kink)
         return None
 
     def _finding(
@@ -79,11 +110,12 @@ class SingleOp:
         analytic: float = np.nan,
         numeric: float = np.nan,
         errors: ErrorsByEps = (),
+        kink: bool = False,
         remark: str = "",
     ) -> WrongOp:
         function = self.step.function
         return WrongOp(
-            function.name, function.module_path, position, index, analytic, numeric, errors, remark
+            function.name, function.module_path, position, index, analytic, numeric, errors, kink, remark
         )
 
     # ---- running it ----
@@ -130,9 +162,17 @@ class SingleOp:
 
     # ---- looking for a wrong coordinate ----
 
-    def _suspect(self, position: int, gradient: np.ndarray) -> tuple[int, ...] | None:
-        """Return the coordinate that disagrees most conspicuously, or None if all of them together agree."""
-        direction = random_cotangent(gradient.shape, self.rng).ravel()
+    def _suspect(
+        self, position: int, gradient: np.ndarray, seen: Sequence[tuple[int, ...]]
+    ) -> tuple[int, ...] | None:
+        """Return the coordinate that disagrees most conspicuously, or None if all of them together agree.
+
+        Those that were `seen` before are left out.
+        """
+        direction = np.asarray(random_cotangent(gradient.shape, self.rng))
+        for index in seen:
+            direction[index] = 0
+        direction = direction.ravel()
         size = gradient.size
 
         def disagreement(start: int, stop: int) -> float:

@@ -21,6 +21,7 @@ from minicnn.study.attribution import HEADS
 from minicnn.study.flow_row import PAIRS, FlowRow, together
 
 NAME_WIDTH = 26  # longer paths lose their middle
+SHARE = "share: the norm of a head's part, over the sum of the norms of all parts"
 SHORT = {"main": "m", "aux1": "a1", "aux2": "a2"}
 
 
@@ -71,7 +72,7 @@ def as_text(rows: Sequence[FlowRow], heads: Sequence[str]) -> str:
         for label, row in lines
     ]
     rule = "-" * max(map(len, [groups, head, *body]))
-    return "\n".join([groups, head, rule, *body])
+    return "\n".join([groups, head, rule, *body, *([SHARE] if several else [])])
 
 
 def as_markdown(rows: Sequence[FlowRow]) -> str:

@@ -93,20 +93,22 @@ def test_every_step_shows_the_values_of_the_engine(page, recording):
             """[...document.querySelectorAll('.incoming > .pair > .statistics .number')]
             .map((n) => [n.dataset.what, Number(n.dataset.value)])"""
         )
-        assert dict(shown) == {
+        expected = {
             "norm": norm(gradient),
             "min": float(gradient.min()),
             "max": float(gradient.max()),
             "mean": float(gradient.astype(np.float64).mean()),
         }
+        assert dict(shown) == (expected if gradient.size > 1 else {})
         sent = page.ask(
             """[...document.querySelectorAll('.out[data-edge]')].map((o) => [Number(o.dataset.edge),
-            Number(o.querySelector('.statistics .number').dataset.value)])"""
+            Number((o.querySelector('.statistics .number') ?? o.querySelector('.number')).dataset.value)])"""
         )
+        gradients = {edge: recording.edges[edge].gradient for edge in op.edges}
         assert dict(sent) == {
-            edge: norm(recording.edges[edge].gradient)
-            for edge in op.edges
-            if recording.edges[edge].gradient is not None
+            edge: gradient.item() if gradient.size == 1 else norm(gradient)
+            for edge, gradient in gradients.items()
+            if gradient is not None
         }
 
 
@@ -258,6 +260,17 @@ def test_patches(page, recording):
     assert not page.find("#patches").is_displayed()
 
 
+def test_patches_that_are_not_there(page):
+    page.go_to(f"concat in {MODULE}")
+    for _ in range(2):
+        page.press("p")
+        assert not page.find("#patches").is_displayed()
+        assert "a convolution whose window is larger than 1×1" in page.text("#panel .notice")
+        assert page.count(".notice") == 1
+    page.press("ARROW_RIGHT")
+    assert page.count(".notice") == 0
+
+
 def test_nothing_overlaps(page):
     """Boxes, with one module open after the other."""
     groups = page.ask("groups.map((group) => group.name)")
@@ -298,6 +311,36 @@ def test_a_small_graph(open_page, tmp_path):
     )
     assert values == [*(-0.5, 4.0), *(1.0, 1.0, 2.0, 2.0)]
     assert {page.text(f"[data-box='leaf {leaf}'] .name") for leaf in page.ask("leaves")} == {"x", "w"}
+    assert page.complaints() == []
+
+
+def test_a_graph_of_numbers(open_page, tmp_path):
+    """The letters of a formula may be names of tensors, too; and a number has no spread."""
+    a, b = Tensor(2.0, requires_grad=True), Tensor(-5.0, requires_grad=True)
+    page = open_page(study.explore(a * b + a, tmp_path / "numbers.html", names={"a": a, "b": b}))
+
+    def lines():
+        return {box: page.text(f"[data-box='{box}'] .numbers") for box in ("leaf 0", "leaf 1", "op 1")}
+
+    assert lines() == {"leaf 0": "2", "leaf 1": "-5", "op 1": "-8"}
+    assert "term 1 -10 the result of multiply" in page.text(".terms").replace("\n", " ")
+    assert "term 2 2 the tensor called a" in page.text(".terms").replace("\n", " ")
+    page.press("ARROW_RIGHT")
+    assert page.text(".letters") == (
+        "In this formula a stands for the result of multiply, b stands for the tensor called a."
+    )
+    page.press("ARROW_RIGHT")
+    assert page.text(".letters").endswith(
+        "a stands for the tensor called a, b stands for the tensor called b."
+    )
+    assert lines() == {"leaf 0": "g = -4", "leaf 1": "g = 2", "op 1": "g = 1"}
+    assert page.numbers(".sum tr.total") == {"sum norm": -4.0}
+    badge, name = (
+        page.ask(f"document.querySelector(\"[data-box='leaf 0'] {part}\").getBoundingClientRect().toJSON()")
+        for part in (".badge", ".name")
+    )
+    assert badge["bottom"] <= name["top"] + 2
+    assert badge["top"] >= page.ask("document.getElementById('graph').getBoundingClientRect().top")
     assert page.complaints() == []
 
 

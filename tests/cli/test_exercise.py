@@ -16,6 +16,7 @@ from minicnn.cli import main
 from minicnn.study.exercises import EXERCISES, template
 from minicnn.study.exercises.bug_catalogue import BUGS
 from minicnn.study.exercises.bugs import mended_source, source_of
+from minicnn.study.exercises.catalogue import file_name
 from package_tree import ROOT
 
 
@@ -71,6 +72,21 @@ def test_the_list_says_how_far_one_is(capsys):
         ("concat", "cannot be read"), ("lrn", "-"),
     ):  # fmt: skip
         assert f"  {status}  " in lines[name]
+
+
+def test_the_list_says_what_comes_next(capsys):
+    def last_line(*arguments):
+        return exercise(capsys, *arguments).splitlines()[-1]
+
+    assert last_line().endswith(". To begin: minicnn exercise start relu")
+    exercise(capsys, "start", "relu")
+    assert last_line().endswith(". To go on: minicnn exercise check relu")
+    Path("exercises/relu.py").write_text(solution("relu"))
+    assert last_line().endswith(". Next: minicnn exercise start linear")
+    for name in EXERCISES:
+        Path("exercises", file_name(name)).write_text(solution(name))
+    assert last_line().endswith(". All of them are right.")
+    assert last_line("bugs").endswith(f". To begin: minicnn exercise bugs start {next(iter(BUGS))}")
 
 
 def test_every_exercise_and_bug_can_be_started(capsys):

@@ -87,7 +87,8 @@ def test_what_is_printed(capsys):
     assert max(map(len, lines)) <= 113
     assert any(line.startswith("inception5b") for line in lines)
     only = printed(capsys, *QUICK, "--layers", "aux?.fc1").splitlines()
-    assert [line.split()[0] for line in only[5:]] == ["aux1.fc1", "aux2.fc1"]
+    assert [line.split()[0] for line in only[5:-1]] == ["aux1.fc1", "aux2.fc1"]
+    assert only[-1] == "share: the norm of a head's part, over the sum of the norms of all parts"
     table = list(csv.DictReader(io.StringIO(printed(capsys, *QUICK, "--format", "csv"))))
     assert table[0]["layer"] == "conv1"
     assert printed(capsys, *QUICK, "--format", "markdown").startswith("| layer | parameters | norm |")

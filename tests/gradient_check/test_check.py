@@ -167,6 +167,68 @@ def test_an_input_that_bypasses_the_graph_is_found(rng):
 # ---- kinks ----
 
 
+class MyReLU(Function):
+    """A ReLU that does not declare its kink; its slopes on the left and on the right can be changed."""
+
+    name = "my_relu"
+
+    def __init__(self, left: float = 0.0, right: float = 1.0) -> None:
+        self.left, self.right = left, right
+
+    def forward(self, x):
+        self.save(x)
+        return np.maximum(x, 0)
+
+    def backward(self, gy):
+        (x,) = self.saved
+        return (gy * np.where(x > 0, self.right, self.left),)
+
+
+UNDECLARED = "or here is a kink that my_relu does not declare (Function.branches)"
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("others", [(1.0, -3.0), (), (0.0,) * 7])
+def test_a_kink_that_is_not_declared_fails_and_is_said_to_be_possible(rng, others, scale):
+    for _ in range(5):
+        report = gradcheck(lambda x: MyReLU().apply(x) * scale, [np.array([*others, 0.0])], rng=rng)
+        assert not report
+        assert len(report.failures) == 1 + others.count(0.0)
+        assert str(report).count(UNDECLARED) == 2
+        assert report.failures[0].first_wrong_op.kink
+
+
+def test_a_kink_of_a_curve_is_seen_too(rng):
+    report = gradcheck(lambda x: MyReLU().apply(x).exp() + 40 * x * x, [np.array([[0.0]])], rng=rng)
+    assert str(report).count(UNDECLARED) == 2
+
+
+@pytest.mark.parametrize("x", [[1.0, 0.0, -3.0], [0.0, 0.0, 2.0, -1.0], [2.0, -1.0], [1e-3, -1e-3]])
+@pytest.mark.parametrize(("left", "right"), [(1.0, 0.5), (0.1, 0.1), (-1.0, 2.0)])
+def test_what_is_plainly_wrong_is_shown_first(rng, x, left, right):
+    """Also beside a kink, and with the curvature of other ops above and below."""
+    for _ in range(5):
+        report = gradcheck(lambda x: (MyReLU(left, right).apply(x + x * x) * 3).exp(), [np.array(x)], rng=rng)
+        assert not report
+        text = str(report)
+        assert text.count("the error stays whatever eps is: the gradient is wrong") == 2
+        assert "kink that" not in text
+
+
+@pytest.mark.parametrize("slope", [-0.5, 1.5])
+def test_at_a_kink_what_no_side_has_is_wrong(rng, slope):
+    report = gradcheck(lambda x: MyReLU(left=slope).apply(x), [np.zeros(())], rng=rng)
+    assert not report
+    assert "kink that" not in str(report)
+
+
+@pytest.mark.parametrize("curvature", [0.0, 1.0, 1e6])
+def test_where_the_function_is_smooth_no_kink_is_suspected(rng, curvature):
+    report = gradcheck(lambda x: square(x, 0.5) * (1 + curvature) + x, [rng.standard_normal(5)], rng=rng)
+    assert not report
+    assert "kink that" not in str(report)
+
+
 def test_kinks_are_listed_and_are_neither_right_nor_wrong(rng):
     report = gradcheck(F.relu, [np.array([[0.5, 0.0, -1.0], [0.0, 2.0, -3.0]])], rng=rng)
     assert report

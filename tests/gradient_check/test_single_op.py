@@ -318,7 +318,8 @@ def test_a_wrong_op_and_what_no_op_is_to_blame_for_are_both_reported():
     inputs = tuple(InputReport(name, (3,), 3, 0, 1, 1.0, 0.5, 1.0) for name in ("x", "w"))
     text = str(GradcheckReport(failures=failures, inputs=inputs))
     first = text.index(
-        "\n\nFirst op on the backward path whose own gradient is wrong\n  swish in block.1, input 0 at"
+        "\n\nFirst op on the backward path whose own gradient is wrong, for a random gy of its own"
+        "\n  swish in block.1, input 0 at"
     )
     assert first < text.index("\n\nNo op is wrong by itself\n  w: look at how it is added up")
 

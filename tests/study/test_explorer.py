@@ -223,6 +223,8 @@ def test_the_description_has_the_numbers_of_the_recording(recording, described):
     assert described["steps"] == recording.steps
     assert [op["op"] for op in described["ops"]] == [op.function.name for op in recording.ops]
     assert len(described["edges"]) == len(recording.edges)
+    for head, shown in zip(recording.heads, described["heads"], strict=True):
+        assert recording.tensors[shown["tensor"]].tensor is head.term
     for node, tensor in zip(recording.tensors, described["tensors"], strict=True):
         assert tuple(tensor["shape"]) == node.data.shape
         assert tensor["values"]["norm"] == float(np.linalg.norm(node.data.astype(np.float64).ravel()))

@@ -88,7 +88,7 @@ def test_pages_are_the_same_every_time(tmp_path):
 
 def test_trained(tmp_path, run, photo, capsys):
     out = tmp_path / "page.html"
-    assert main(["explore", str(run), "--index", "1", "--module", "inception4a", "--out", str(out)]) == 0
+    assert main(["explore", str(run), "--index", "1", "--module", "4a", "--out", str(out)]) == 0
     page = shown(out)
     assert page["title"] == "Backprop through googlenet-cifar, trained for 1 epoch"
     assert page["subtitle"].startswith("test image 1 of folder; the loss asks for")

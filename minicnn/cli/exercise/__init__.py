@@ -31,6 +31,7 @@ examples:
 exit status: 0 right, 1 not right yet (or not written), 2 a file that cannot be used, 130 stopped with Ctrl-C
 """
 NOT_RIGHT = 1
+NOT_STARTED = "-"
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -83,14 +84,25 @@ def list_command(kind: Kind[T], options: argparse.Namespace) -> int:
     with _progress() as tell:
         rows = [[t.name, "*" * t.difficulty, _status(kind, t, tell), t.title] for t in tasks.values()]
     print("\n".join(as_text(columns, rows)))
-    print(f"\n{kind.note} To begin: {kind.command} start {next(iter(tasks))}")
+    left = [(name, status) for name, _, status, _ in rows if status != kind.done]
+    print(f"\n{kind.note} {_next_step(kind, left)}")
     return 0
+
+
+def _next_step(kind: Kind[T], left: list[tuple[str, str]]) -> str:
+    """Say what to do, given the names of those that are not done, and how far they are."""
+    if not left:
+        return f"All of them are {kind.done}."
+    name, status = left[0]
+    if status != NOT_STARTED:
+        return f"To go on: {kind.command} check {name}"
+    return f"{'To begin' if len(left) == len(kind.tasks()) else 'Next'}: {kind.command} start {name}"
 
 
 def _status(kind: Kind[T], task: T, tell: Tell) -> str:
     path = kind.file(task)
     if not path.exists():
-        return "-"
+        return NOT_STARTED
     try:
         return kind.status(task, path, lambda what: tell(f"{task.name}: {what}"))
     except UsageError:

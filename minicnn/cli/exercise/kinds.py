@@ -48,8 +48,9 @@ class Kind(ABC, Generic[T]):
     ----------
     command : str
         What is typed before `start` and `check`.
-    what, to_do, heading, note : str
-        For help and list: what it is, what the learner does with it, its column, and the last line.
+    what, to_do, heading, note, done : str
+        For help and list: what it is, what the learner does with it, its column, the last line, and the
+        status of what is right.
     """
 
     command: str
@@ -57,6 +58,7 @@ class Kind(ABC, Generic[T]):
     to_do: str
     heading: str
     note: str
+    done: str
 
     @abstractmethod
     def tasks(self) -> Mapping[str, T]:
@@ -93,6 +95,7 @@ class Exercises(Kind["Exercise"]):
     command = "minicnn exercise"
     what, to_do, heading = "an exercise", "complete", "exercise"
     note = f"Your files are looked for in {FOLDER}/."
+    done = "right"
 
     def tasks(self) -> Mapping[str, Exercise]:
         from minicnn.study.exercises import EXERCISES
@@ -131,7 +134,7 @@ class Exercises(Kind["Exercise"]):
         graded = grade(task, load_backward(task, path), path, with_gradcheck=False, tell=tell)
         if graded.not_written:
             return "started"
-        return "right" if graded.passed else "not right yet"
+        return self.done if graded.passed else "not right yet"
 
 
 class Bugs(Kind["Bug"]):
@@ -140,6 +143,7 @@ class Bugs(Kind["Bug"]):
     command = "minicnn exercise bugs"
     what, to_do, heading = "a wrong op", "mend", "bug"
     note = "Each forward is right."
+    done = "mended"
 
     def tasks(self) -> Mapping[str, Bug]:
         from minicnn.study.exercises.bug_catalogue import BUGS
@@ -174,5 +178,5 @@ class Bugs(Kind["Bug"]):
 
         findings = examine(task, path, tell)
         if all(finding.right for finding in findings):
-            return "mended"
+            return self.done
         return "started" if path.read_text(encoding="utf-8-sig") == self.text(task) else "not right yet"

@@ -77,4 +77,5 @@ def _in_short(report: GradcheckReport) -> list[str]:
     lines = [str(failure).splitlines()[0] for _, failure in sorted(first.items())]
     ops = [f"first wrong op: {f.first_wrong_op}" for f in report.failures if f.first_wrong_op]
     explanations = [f.explanation for f in report.failures if f.explanation]
-    return [*lines, *dict.fromkeys(text.splitlines()[0] for text in ops + explanations)]
+    said = [*lines, *dict.fromkeys(text.splitlines()[0] for text in ops + explanations)]
+    return ["gradients of sum(gy * y), for a random gy:", *said]

@@ -73,8 +73,8 @@ def _hint(exercise: Exercise, name: str, trials: list[Trial], mistake: Mistake |
             f"wrong in {len(wrong)} of {len(trials)} samples; here in {len(bad)} of {expected.size} values"
         )
         values = [
-            f"at {_coordinate(exercise, name, index)}: you have {got[tuple(index)]:.6g}, "
-            f"right is {expected[tuple(index)]:.6g}"
+            f"at {_coordinate(exercise, name, index)}: you have {_written(got[tuple(index)])}, "
+            f"right is {_written(expected[tuple(index)])}"
             for index in bad[:SHOWN]
         ]
         where += _common_places(exercise, name, bad, expected.shape)
@@ -82,6 +82,11 @@ def _hint(exercise: Exercise, name: str, trials: list[Trial], mistake: Mistake |
         if lost:
             where.append(f"not finite (inf or nan) in {lost} of them: what is divided by 0, or overflows?")
     return Hint(name, first.sample.label, summary, tuple(where), tuple(values), mistake)
+
+
+def _written(value: float) -> str:
+    """Write a number, and a zero without a sign."""
+    return f"{value + 0.0:.6g}"
 
 
 def _letters(exercise: Exercise, name: str, ndim: int) -> Sequence[str]:

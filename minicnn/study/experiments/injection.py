@@ -21,6 +21,7 @@ from minicnn.study.experiments.guessing import Guessing
 from minicnn.study.experiments.injection_picture import draw_injection
 from minicnn.study.flow import GradientFlow
 from minicnn.study.flow_row import FlowRow, finite
+from minicnn.study.flow_table import SHARE
 
 LECTURE_END = 1e-7  # left at the start of what comes from the end
 LECTURE_HEADS = 1e-3  # what a head injects half-way
@@ -171,7 +172,7 @@ class Injection:
         title = f"Root mean square of the weights' gradients, geometric mean over {seeds} seed" + (
             "" if seeds == 1 else "s; ×/÷ is their spread"
         )
-        return "\n".join([title, head, rule, *lines, rule, *self.verdict()])
+        return "\n".join([title, head, rule, *lines, rule, SHARE, *self.verdict()])
 
     def verdict(self) -> list[str]:
         """Say in words what was found, and whether the lecture's argument holds here."""

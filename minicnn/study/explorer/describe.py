@@ -79,12 +79,18 @@ class _Description:
     def everything(self) -> dict[str, Any]:
         recording = self.recording
         formulas = {op.function.name: formula_of(op.function) for op in recording.ops}
+        places = {node.tensor: place for place, node in enumerate(recording.tensors)}
         return {
             "title": self.titles.title,
             "subtitle": self.titles.subtitle,
             "module": self.titles.module,
             "heads": [
-                {"name": head.name, "value": number(head.term.item()), "times": head.times}
+                {
+                    "name": head.name,
+                    "value": number(head.term.item()),
+                    "times": head.times,
+                    "tensor": places[head.term],
+                }
                 for head in recording.heads
             ],
             "tensors": [self.tensor(place, node) for place, node in enumerate(recording.tensors)],

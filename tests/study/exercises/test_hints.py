@@ -14,8 +14,8 @@ UNEXPLAINED = [
     ("linear", [("gy @ w.T", "gy @ w.T + 1")], "gx"),
     ("linear", [("gy @ w.T", "gy @ np.abs(w.T)"), ("def backward", "import numpy as np\n\n\ndef backward")],
      "gx"),
-    ("avg_pool2d", [(" / count[p, q]", ""), ("+= gy", "= gy")], "gx"),
-    ("lrn", [("2 * alpha", "alpha"), ("u ** (-beta - 1)", "u ** (-beta)")], "gx"),
+    ("avg_pool2d", [(" / count[p, q]", ""), ("p * SH - top, 0", "p * SW - top, 0")], "gx"),
+    ("lrn", [("2 * alpha", "alpha"), ("max(d - (size - 1) // 2, 0)", "d")], "gx"),
     ("conv2d", [(".reshape(w.shape)", ".reshape(w.shape)[::-1]")], "gw"),
     ("inception", [lost("5x5"), mask("g3", "reduced3")], "gx"),
     ("auxiliary-head", [("trunk + head", "trunk + head * head")], "gx"),
@@ -55,6 +55,14 @@ def test_where_it_is_wrong():
     one_channel = ("return gx\n", "gx[..., 1:] *= 2\n    return gx\n")
     hint = found("max_pool2d", changed("max_pool2d", one_channel))["gx"]
     assert "only at c = 1 (of 0 to 1)" in hint.where
+
+
+def test_zeros_are_written_without_a_sign():
+    """Where gy is negative, gy * False is -0.0."""
+    for change in (("x > 0", "x >= 0"), ("gy * (x > 0)", "gy")):
+        values = found("relu", changed("relu", change))["gx"].values
+        assert any(value.endswith("right is 0") for value in values)
+        assert not any(value.endswith("is -0") for value in values)
 
 
 def test_wrong_shapes_are_shown():

@@ -226,6 +226,16 @@ EXERCISE = Exercise(
             "g = relu_backward(g, its output) before the backward of the layer below",
             unmasked=tuple(RELUS),
         ),
+        with_change(
+            "two mistakes", "the head's gradient lacks 0.3, and passes dropout without its mask",
+            "the gradient that enters the head is 0.3 * gy; what leaves fc2 is multiplied by saved.mask",
+            aux_weight=1.0, dropout=UnmaskedDropout,
+        ),
+        with_change(
+            "two mistakes", "the head has no mask at all: neither that of the dropout nor those of the ReLUs",
+            "multiply by saved.mask, and take relu_backward(g, its output) before the layer below",
+            dropout=UnmaskedDropout, unmasked=tuple(RELUS),
+        ),
     ),
     {"the batch has more than one image": lambda sample: len(sample.inputs[0]) > 1},
     {

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from minicnn.op_cases import CASES, Sample
 from minicnn.shapes import Window
-from minicnn.study.exercises.exercise import Exercise, Mistake, Trial
+from minicnn.study.exercises.exercise import Exercise, Mistake, Predict, Trial
 from minicnn.study.exercises.tasks.placement import (
+    NO_STRIDE,
     SHARED,
     Misplacement,
     placed,
@@ -67,6 +69,16 @@ def misplaced(trial: Trial, misplacement: Misplacement) -> np.ndarray:
     return placed(lambda i, j: share, window_of(trial.sample), trial.sample.inputs[0].shape, misplacement)
 
 
+def undivided(predict: Predict) -> Predict:
+    """Predict gx if besides every pixel receives all of gy."""
+
+    def predicted(trial: Trial, name: str) -> np.ndarray | None:
+        whole = trial.gy * count_of(trial.sample)[:, :, None]
+        return predict(replace(trial, gy=whole), name)
+
+    return predicted
+
+
 def below_zero(trial: Trial, name: str) -> np.ndarray:
     """Predict gx if slices of the image begin where the window does, even if that is in the padding."""
     w, gx = window_of(trial.sample), np.zeros(trial.sample.inputs[0].shape)
@@ -117,6 +129,20 @@ EXERCISE = Exercise(
                 partial(overwritten, kept=kept),
             )
             for kept in LAST
+        ),
+        *(
+            Mistake(
+                "two mistakes",
+                "every pixel receives all of gy, and one in several windows keeps what the last one gave",
+                "divide gy by the count of its window, and add (+=) the share of each window",
+                undivided(partial(overwritten, kept=kept)),
+            )
+            for kept in LAST
+        ),
+        Mistake(
+            "two mistakes", "every pixel receives all of gy, and the stride is forgotten",
+            "divide gy by the count of its window, which begins at row p*SH - top, column q*SW - left",
+            undivided(lambda trial, name: misplaced(trial, NO_STRIDE)), ("gx",),
         ),
         *wrongly_cropped(padded_gradient, window_of),
         *(misplacement.mistake(misplaced) for misplacement in SHARED),

@@ -52,6 +52,11 @@ def along(trial: Trial, name: str, axis: int) -> np.ndarray:
     return cut(trial, axis, start, start + size_of(trial, name))
 
 
+def along_last_from_the_start(trial: Trial, name: str) -> np.ndarray:
+    """Predict gx if every slice begins at 0, and is cut along the last axis."""
+    return cut(trial, -1, 0, size_of(trial, name))
+
+
 def all_from_the_start(trial: Trial, name: str) -> np.ndarray:
     """Predict gx if every slice begins at 0."""
     return slice_from(trial, name, 0)
@@ -108,6 +113,11 @@ EXERCISE = Exercise(
             "wrong axis", "you cut along the first axis always: `axis` says along which",
             "np.split(gy, positions, axis), or (slice(None),) * axis + (slice(start, end),)",
             partial(along, axis=0),
+        ),
+        Mistake(
+            "two mistakes", "every slice begins at 0, and you cut along the last axis always",
+            "keep a running sum of the sizes; and `axis` says along which they are",
+            along_last_from_the_start,
         ),
         Mistake(
             "equal parts", "gy is cut into parts of equal size, but the sizes differ",

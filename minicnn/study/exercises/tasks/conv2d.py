@@ -9,7 +9,7 @@ import numpy as np
 from minicnn.op_cases import CASES, Sample
 from minicnn.shapes import Window
 from minicnn.study.exercises.exercise import Exercise, Mistake, Trial
-from minicnn.study.exercises.tasks.placement import SHARED, Misplacement, placed
+from minicnn.study.exercises.tasks.placement import NO_STRIDE, SHARED, Misplacement, placed
 from minicnn.study.exercises.tasks.windows import (
     LAST,
     Kept,
@@ -59,10 +59,10 @@ def overwritten(trial: Trial, name: str, kept: Kept) -> np.ndarray:
     return cropped(padded_gradient(trial, kept), window_of(trial.sample))
 
 
-def misplaced(trial: Trial, misplacement: Misplacement) -> np.ndarray:
-    """Predict gx if the patches lie elsewhere."""
+def misplaced(trial: Trial, misplacement: Misplacement, add: bool = True) -> np.ndarray:
+    """Predict gx if the patches lie elsewhere, and also if a pixel keeps the last one."""
     x, w = trial.sample.inputs[:2]
-    return placed(lambda i, j: trial.gy @ w[i, j].T, window_of(trial.sample), x.shape, misplacement)
+    return placed(lambda i, j: trial.gy @ w[i, j].T, window_of(trial.sample), x.shape, misplacement, add)
 
 
 def added_up(trial: Trial, gcols: np.ndarray) -> np.ndarray:
@@ -132,6 +132,11 @@ EXERCISE = Exercise(
                 partial(overwritten, kept=kept), ("gx",),
             )
             for kept in LAST
+        ),
+        Mistake(
+            "two mistakes", "the stride is forgotten, and a pixel keeps the gradient of its last patch only",
+            "add (+=) what comes back from each patch, from row p*SH and column q*SW of the padded image on",
+            lambda trial, name: misplaced(trial, NO_STRIDE, add=False), ("gx",),
         ),
         Mistake(
             "kernel turned round", "your gx is that of a kernel turned by 180 degrees",

@@ -58,6 +58,16 @@ def scaled(factor: Callable[[str, int, int], float]) -> Predict:
     return predict
 
 
+def without_gy_and_mean(trial: Trial, name: str) -> np.ndarray:
+    """Predict gx if both gy and the division by N are forgotten."""
+    return trial.own(name, gy=np.ones_like(trial.gy)) * divisor(trial.sample)
+
+
+def without_gy_always_mean(trial: Trial, name: str) -> np.ndarray:
+    """Predict gx if gy is forgotten, and all reductions are divided by N."""
+    return without_gy_and_mean(trial, name) / len(trial.sample.inputs[0])
+
+
 def without_gy(forgetful: Collection[str]) -> Predict:
     """Predict gx if these reductions take gy for 1."""
 
@@ -135,6 +145,16 @@ EXERCISE = Exercise(
             )
             for some in (1, 2)
             for forgetful in itertools.combinations(REDUCTIONS, some)
+        ),
+        Mistake(
+            "two mistakes", "gx is p minus one-hot alone: gy is missing and, where the loss is a mean, 1/N",
+            'multiply by gy, whatever the reduction is; and divide by N where reduction == "mean"',
+            without_gy_and_mean,
+        ),
+        Mistake(
+            "two mistakes", "gy has no part in gx, and you divide by N always",
+            'multiply by gy, whatever the reduction is; only reduction == "mean" divides by N',
+            without_gy_always_mean,
         ),
         Mistake(
             "the label is missing",

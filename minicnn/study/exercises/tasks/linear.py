@@ -47,6 +47,11 @@ EXERCISE = Exercise(
             "x[n, i] takes part in y[n, o] with the factor w[i, o]: sum gy[n, o] * w[i, o] over o",
             lambda trial, name: trial.sample.inputs[1].T, of=("gx",),
         ),
+        Mistake(
+            "two mistakes", "your gw is transposed, and N times too small: a mean where a sum belongs",
+            "x.T @ gy has the shape of w, and sums over the samples; only a loss that is a mean divides by N",
+            lambda trial, name: trial.right[name].T / len(trial.gy), of=("gw",),
+        ),
     ),
     {
         "the batch has more than one sample": lambda sample: len(sample.inputs[0]) > 1,

@@ -202,6 +202,32 @@ EXERCISE = Exercise(
             ),
         ),
         Mistake(
+            "two mistakes", "the term through the windows lacks 2, and u has the exponent -beta there",
+            "d(x^2)/dx = 2x, and d(u^-beta)/du = -beta * u^(-beta-1)",
+            lrn_with(
+                through=lambda a: a.gy * a.x * a.u**-a.beta,
+                outer=lambda a: a.alpha * a.beta / a.size * a.x,
+            ),
+        ),
+        Mistake(
+            "two mistakes", "the term through the windows lacks beta, and u has the exponent -beta there",
+            "d(u^-beta)/du = -beta * u^(-beta-1): beta becomes a factor, and the exponent goes down by 1",
+            lrn_with(
+                through=lambda a: a.gy * a.x * a.u**-a.beta,
+                outer=lambda a: 2 * a.alpha / a.size * a.x,
+            ),
+        ),
+        Mistake(
+            "two mistakes", "the term through the windows lacks 2 and x of its own channel: 2x, from x^2",
+            "multiply the sum by 2 * x[..., d]",
+            lrn_with(outer=lambda a: a.alpha * a.beta / a.size),
+        ),
+        Mistake(
+            "two mistakes", "the term through the windows lacks 2 and the division by `size`",
+            "u = k + alpha / size * sum of x^2, so du/dx = 2 * alpha / size * x",
+            lrn_with(outer=lambda a: a.alpha * a.beta * a.x),
+        ),
+        Mistake(
             "window off by one", "the windows lack their last channel: the end of a slice is not part of it",
             "range(first, last + 1), and [first : last + 1]",
             lrn_with(window=shifted(0, -1)),

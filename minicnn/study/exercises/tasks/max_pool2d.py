@@ -80,6 +80,16 @@ def both(winners: Winners) -> Predict:
     return lambda trial, name: cropped(pooled_gradient(trial, winners, outside=0.0), window_of(trial.sample))
 
 
+def overwritten(trial: Trial, name: str) -> np.ndarray:
+    """Predict gx if all of equal pixels receive it, and a window overwrites what the one before it gave."""
+    w = window_of(trial.sample)
+    pixels = patches(trial.sample.inputs[0], w, -np.inf)
+    won = pixels == pixels.max(axis=-1, keepdims=True)
+    shape = trial.sample.inputs[0].shape
+    padded = spread(lambda i, j: trial.gy * won[..., i * w.KW + j], w, shape, "last window")
+    return cropped(padded, w)
+
+
 def largest(trial: Trial) -> np.ndarray:
     """Maximum of each window: y."""
     return np.asarray(patches(trial.sample.inputs[0], window_of(trial.sample), -np.inf).max(axis=-1))
@@ -163,6 +173,12 @@ EXERCISE = Exercise(
                 both(winners),
             )
             for winners, who in NOT_THE_FIRST
+        ),
+        Mistake(
+            "two mistakes",
+            "of equal pixels every one receives the gradient, and a window overwrites what others gave",
+            "only the first of equals wins; and add (+=), for a pixel in several windows is a fan-out",
+            overwritten,
         ),
         *wrongly_cropped(pooled_gradient, window_of),
         *(misplacement.mistake(searched) for misplacement in (*SHARED, KERNEL_EXCHANGED, NO_OFFSET)),

@@ -115,13 +115,21 @@ SHARED = (
 
 
 def placed(
-    shares: Callable[[int, int], np.ndarray], w: Window, shape: tuple[int, ...], misplacement: Misplacement
+    shares: Callable[[int, int], np.ndarray],
+    w: Window,
+    shape: tuple[int, ...],
+    misplacement: Misplacement,
+    add: bool = True,
 ) -> np.ndarray:
-    """Add `shares(i, j)` (N, OH, OW, C) to the pixels that element (i, j) is taken for: (N, H, W, C)."""
+    """Give `shares(i, j)` (N, OH, OW, C) to the pixels that element (i, j) is taken for: (N, H, W, C).
+
+    A pixel keeps their sum; or, with a second mistake, what the last window gave.
+    """
     gx = np.zeros(shape)
     of_element = {(i, j): shares(i, j) for i, j in np.ndindex(*misplacement.kernel(w))}
     for p, q, i, j, pixel in misplacement.elements(w):
-        gx[(slice(None), *pixel)] += of_element[i, j][:, p, q]
+        place = (slice(None), *pixel)
+        gx[place] = of_element[i, j][:, p, q] + (gx[place] if add else 0)
     return gx
 
 

@@ -4,9 +4,10 @@
 
     x, y   any shape
 
-The checker finds a gradient wrong, and the error stays whatever eps is. Look at which coordinate, and at what
-x is there. What would you have the derivative be? And what is it that an op with kinks has to tell the
-checker? (docs/gradient-checking.md, "Kinks"; the conventions of this op: slope 1 where x >= 0, else -1.)
+The checker finds a gradient wrong, or a kink that is not declared: which of the two? Look at which
+coordinate, and at what x is there. What would you have the derivative be? And what is it that an op with
+kinks has to tell the checker? (docs/gradient-checking.md, "Kinks"; the conventions of this op: slope 1 where
+x >= 0, else -1.)
 """
 
 import numpy as np

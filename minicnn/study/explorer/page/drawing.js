@@ -115,28 +115,32 @@ function showContents(box, step) {
   const tensor = tensors[box.tensor];
   const arrived = contributions(box.tensor).filter((e) => e.step <= step);
   const last = arrived[arrived.length - 1];
-  let picture = tensor.picture, statistics = tensor.values, what = ["mean", "spread"];
+  let picture = tensor.picture, statistics = tensor.values, isGradient = false;
   if (last) {
     picture = last.sumPicture ?? last.picture;
     statistics = last.sum ?? last.gradient;
-    what = ["norm"];
+    isGradient = true;
   } else if (box.tensor === ops[steps[0]].output && step >= 0) {
     statistics = tensor.gradient;
-    what = ["norm"];
+    isGradient = true;
   }
   const image = box.element.querySelector("img");
   if (picture !== null) image.src = pictures[picture];
-  const text = { norm: "|g| = ", mean: "mean ", spread: "± " };
-  const numbers = what.map((name) => `${text[name]}${format(statistics[name], 3)}`);
   box.element.querySelector(".strip").hidden = picture === null;
   const line = box.element.querySelector(".numbers");
-  line.classList.toggle("gradient", what[0] === "norm");
-  line.textContent = numbers.join(" ");
+  line.classList.toggle("gradient", isGradient);
+  line.textContent = numbersOfBox(statistics, isNumber(tensor.shape), isGradient);
   const badge = box.element.querySelector(".badge");
   const of = last ? last.of : 0;
   badge.hidden = of < 2;
   badge.textContent = of < 2 ? "" : `Σ ${last.arrived} of ${of}`;
   badge.classList.toggle("full", of > 1 && last.arrived === of);
+}
+
+/** The bottom line of a box; the mean of a single number is that number. */
+function numbersOfBox({ mean, spread, norm }, isSingle, isGradient) {
+  if (isSingle) return `${isGradient ? "g = " : ""}${format(mean, 3)}`;
+  return isGradient ? `|g| = ${format(norm, 3)}` : `mean ${format(mean, 3)} ± ${format(spread, 3)}`;
 }
 
 // ---- lines ----

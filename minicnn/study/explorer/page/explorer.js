@@ -121,7 +121,10 @@ function refresh(centre) {
 function openPatches() {
   const box = state.selected && scene.boxes.get(state.selected);
   const op = box ? (box.kind === "op" ? ops[box.op] : null) : state.step >= 0 ? ops[steps[state.step]] : null;
-  if (!op || !op.patches) return;
+  if (!op || !op.patches) {
+    notice("p shows the patches of a convolution whose window is larger than 1×1: step to one, or click its box.");
+    return;
+  }
   state.patches = new PatchView(op);
   state.patches.show();
   patchesDialog.showModal();

@@ -41,7 +41,7 @@ function visibleGraph(open) {
 /** Let dagre place the boxes: the input at the top, the loss at the bottom. */
 function placeBoxes({ boxes, lines }, open) {
   const graph = new dagre.graphlib.Graph({ compound: true });
-  graph.setGraph({ rankdir: "TB", nodesep: 14, edgesep: 12, ranksep: 34, marginx: 14, marginy: 16 });
+  graph.setGraph({ rankdir: "TB", nodesep: 14, edgesep: 12, ranksep: 34, marginx: 14, marginy: 22 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const group of open) graph.setNode(`module ${group}`, {});
   for (const [id, box] of boxes) {

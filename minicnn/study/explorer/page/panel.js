@@ -12,6 +12,13 @@ function stripHtml(picture, tensor, className = "") {
     <img src="${pictures[picture]}" alt="">${caption}</span>`;
 }
 
+/** Say something above what the panel shows, until it shows something else. */
+function notice(text) {
+  panel.querySelector(".notice")?.remove();
+  panel.insertAdjacentHTML("afterbegin", `<p class="notice" role="status">${escapeHtml(text)}</p>`);
+  panel.scrollTop = 0;
+}
+
 /** The values themselves, where there are only a few; a matrix in rows. */
 function fewHtml(values, shape) {
   if (!values) return "";
@@ -21,6 +28,17 @@ function fewHtml(values, shape) {
     rows.push(`<tr>${values.slice(k, k + columns).map((v) => `<td>${numberHtml(v, "value")}</td>`).join("")}</tr>`);
   }
   return `<table class="few">${rows.join("")}</table>`;
+}
+
+/** A single number, or a few with their statistics, or the statistics alone. */
+function valuesHtml(values, shape, statistics, names) {
+  return fewHtml(values, shape) + (isNumber(shape) ? "" : statisticsHtml(statistics, names));
+}
+
+/** How much of a gradient there is: its norm, or a number itself. */
+function amountHtml(statistics, tensor, what) {
+  if (isNumber(tensors[tensor].shape)) return numberHtml(statistics.mean, what);
+  return `|g| ${numberHtml(statistics.norm, what)}`;
 }
 
 // ---- a step ----
@@ -35,15 +53,14 @@ function showStep(step, shown) {
     ${op.edges.map((e) => sumHtml(edges[e], step)).join("")}
     <div class="card incoming"><h3>Gradient that comes in: <code>gy</code> ${shapeText(out.shape)}</h3>
       ${arrivedHtml(op.output)}
-      <div class="pair">${stripHtml(out.gradientPicture, op.output)}${fewHtml(out.fewGradient, out.shape)}
-      ${statisticsHtml(out.gradient)}</div>
+      <div class="pair">${stripHtml(out.gradientPicture, op.output)}${valuesHtml(out.fewGradient, out.shape, out.gradient)}</div>
     </div>
     ${headsHtml(op, shown)}
     ${split}
     ${outgoingCard(op, outgoingTitle(op), (edge) => !tensors[edge.tensor].parameter)}
     ${outgoingCard(op, "Gradients of the parameters: they stay here", (edge) => edge.gradient && tensors[edge.tensor].parameter)}
     ${op.patches ? `<p><button id="open-patches">Open im2col and its transpose for one patch (p)</button></p>` : ""}
-    ${valuesHtml(op)}`;
+    ${forwardHtml(op)}`;
 }
 
 function formulaHtml(op, direction) {
@@ -54,8 +71,17 @@ function formulaHtml(op, direction) {
     ${formula.page ? `<span class="source">docs/ops/${formula.page}</span>` : ""}
     ${linesHtml(formula[direction], "text")}
     ${filled.length ? `<h4>here</h4>${linesHtml(filled, "filled")}` : ""}
+    ${lettersHtml(op)}
     ${sizes ? `<p class="sizes">${sizes}</p>` : ""}
     ${op.remark && direction === "backward" ? `<p class="remark">${escapeHtml(op.remark)}</p>` : ""}</div>`;
+}
+
+/** What a formula's letters stand for, where several gradients travel on; the channels of concat have their own card. */
+function lettersHtml(op) {
+  const letters = op.edges.map((e, place) => [op.names[place], edges[e].tensor]).filter(([, tensor]) => !tensors[tensor].parameter);
+  if (letters.length < 2 || op.bounds) return "";
+  return `<p class="letters">In this formula ${letters.map(([letter, tensor]) =>
+    `<code>${letter}</code> stands for ${escapeHtml(wordsFor(tensor))}`).join(", ")}.</p>`;
 }
 
 /** Lines of a formula; the wide gaps before remarks are for a wider page. */
@@ -67,7 +93,7 @@ function arrivedHtml(tensor) {
   const parts = contributions(tensor);
   if (parts.length < 2) return "";
   return `<p class="note">the sum of ${parts.length} contributions, all of which have arrived:
-    ${parts.map((e) => `<b>${format(e.gradient.norm)}</b> from ${escapeHtml(sourceOf(e))}`).join(", ")}</p>`;
+    ${parts.map((e) => `<b>${amountHtml(e.gradient, tensor, "norm")}</b> from ${escapeHtml(sourceOf(e))}`).join(", ")}</p>`;
 }
 
 /** Which op a contribution comes from. */
@@ -101,8 +127,7 @@ function outgoingHtml(edge, name) {
   if (!edge.gradient) return `<div class="out none"><code>${name}</code> ${shapeText(shape)}: nobody wants its gradient</div>`;
   return `<div class="out" data-edge="${edge.number}">
     <div class="to"><code>g${name}</code> ${shapeText(shape)} <span class="target">${escapeHtml(targetOf(edge))}</span></div>
-    <div class="pair">${stripHtml(edge.picture, edge.tensor)}${fewHtml(edge.few, shape)}
-    ${statisticsHtml(edge.gradient, ["norm", "min", "max"])}</div></div>`;
+    <div class="pair">${stripHtml(edge.picture, edge.tensor)}${valuesHtml(edge.few, shape, edge.gradient, ["norm", "min", "max"])}</div></div>`;
 }
 
 /** The channels of a concatenation as one bar, cut where it is cut. */
@@ -133,11 +158,11 @@ function sumHtml(edge, step) {
       const arrived = e.step <= step;
       return `<tr class="${e === edge ? "new" : arrived ? "" : "awaited"}"><th>${e.arrived > 1 ? "+" : ""}</th>
         <td>${arrived ? stripHtml(e.picture, e.tensor, "small") : `<span class="waiting">still on its way</span>`}</td>
-        <td>${arrived ? `|g| ${numberHtml(e.gradient.norm, "norm")}` : ""}</td>
+        <td>${arrived ? amountHtml(e.gradient, e.tensor, "norm") : ""}</td>
         <td>from ${escapeHtml(sourceOf(e))}${e === edge ? " ◀ now" : ""}</td></tr>`;
     }).join("")}
     <tr class="total"><th>=</th><td>${stripHtml(last.sumPicture, last.tensor, "small")}</td>
-      <td>|g| ${numberHtml(last.sum.norm, "sum norm")}</td><td>${here.length === edge.of ? "the whole gradient" : "so far"}</td></tr>
+      <td>${amountHtml(last.sum, last.tensor, "sum norm")}</td><td>${here.length === edge.of ? "the whole gradient" : "so far"}</td></tr>
     </table></div>`;
 }
 
@@ -163,12 +188,12 @@ function headsHtml(op, shown) {
     the whole. Their norms need not: parts that pull in different directions cancel.</p></div>`;
 }
 
-function valuesHtml(op) {
+function forwardHtml(op) {
   const out = tensors[op.output];
   return `<details class="card"><summary>What the forward pass computed here</summary>
     ${linesHtml(recording.formulas[op.op].forward, "text")}
     ${op.filledForward.length ? linesHtml(op.filledForward, "filled") : ""}
-    ${stripHtml(out.picture, op.output)} ${fewHtml(out.few, out.shape)} ${statisticsHtml(out.values, ["mean", "spread", "min", "max"])}</details>`;
+    ${stripHtml(out.picture, op.output)} ${valuesHtml(out.few, out.shape, out.values, ["mean", "spread", "min", "max"])}</details>`;
 }
 
 // ---- a box that was clicked, and the beginning ----
@@ -182,12 +207,11 @@ function showBox(box) {
   const patches = op && op.patches ? `<p><button id="open-patches">Open im2col and its transpose for one patch (p)</button></p>` : "";
   panel.innerHTML = `<h2>${escapeHtml(title)}</h2>
     <div class="card"><h3>Output ${shapeText(tensor.shape)}</h3>
-      ${stripHtml(tensor.picture, box.tensor)} ${fewHtml(tensor.few, tensor.shape)}
-      ${statisticsHtml(tensor.values, ["mean", "spread", "min", "max"])}
+      ${stripHtml(tensor.picture, box.tensor)} ${valuesHtml(tensor.few, tensor.shape, tensor.values, ["mean", "spread", "min", "max"])}
       <p class="note">${members.length ? `${parameters.toLocaleString("en")} parameters` : ""}${box.kind === "group" ? `, ${box.members.length} ops: press o to open` : ""}</p></div>
     ${op ? formulaHtml(op, "forward") : ""}
     ${tensor.gradient ? `<div class="card"><h3>Its gradient, when all has arrived</h3>
-      ${stripHtml(tensor.gradientPicture, box.tensor)} ${fewHtml(tensor.fewGradient, tensor.shape)} ${statisticsHtml(tensor.gradient)}</div>` : ""}
+      ${stripHtml(tensor.gradientPicture, box.tensor)} ${valuesHtml(tensor.fewGradient, tensor.shape, tensor.gradient)}</div>` : ""}
     ${op ? op.edges.map((e, place) => parameterHtml(edges[e], op.names[place])).join("") : ""}
     ${patches}`;
 }
@@ -196,15 +220,17 @@ function parameterHtml(edge, name) {
   const tensor = tensors[edge.tensor];
   if (!tensor.parameter) return "";
   return `<div class="card"><h3><code>${name}</code> ${shapeText(tensor.shape)}</h3>
-    ${stripHtml(tensor.picture, edge.tensor)} ${fewHtml(tensor.few, tensor.shape)} ${statisticsHtml(tensor.values, ["mean", "spread", "min", "max"])}
+    ${stripHtml(tensor.picture, edge.tensor)} ${valuesHtml(tensor.few, tensor.shape, tensor.values, ["mean", "spread", "min", "max"])}
     ${edge.gradient ? `<h4>its gradient</h4>${stripHtml(edge.picture, edge.tensor)} ${statisticsHtml(edge.gradient)}` : ""}</div>`;
 }
 
 function showBeginning() {
   const loss = tensors[ops[steps[0]].output];
   const terms = hasHeads ? `<table class="terms">${heads.map((head, k) =>
-    `<tr><td>${k + 1}</td><td>${escapeHtml(head.name)}</td><td>${numberHtml(head.value, head.name)}</td></tr>`).join("")}
-    <tr class="total"><td></td><td>loss</td><td>${numberHtml(loss.few ? loss.few[0] : null, "loss")}</td></tr></table>` : "";
+    `<tr><td>${k + 1}</td><td>${escapeHtml(head.name)}</td><td>${numberHtml(head.value, head.name)}</td>
+    <td>${head.name.startsWith("term ") ? escapeHtml(wordsFor(head.tensor)) : ""}</td></tr>`).join("")}
+    <tr class="total"><td></td><td>loss</td><td>${numberHtml(loss.few ? loss.few[0] : null, "loss")}</td></tr></table>
+    <p>The buttons with these numbers, above, show how much of every gradient comes from each term.</p>` : "";
   const images = leaves.filter((t) => tensors[t].shape.length === 4 && tensors[t].shape[3] === 3);
   panel.innerHTML = `<h2>Forward is done, backward has not begun</h2>
     ${images.map((t) => `<p><img class="photo" src="${pictures[tensors[t].picture]}" alt="the input"></p>`).join("")}

@@ -42,14 +42,26 @@ function nameOfLeaf(tensor) {
   return `${ops[first.op].names[first.place]} of ${ops[first.op].op}`;
 }
 
+/** A tensor in words that cannot be taken for a letter of a formula: "the result of multiply". */
+function wordsFor(tensor) {
+  const { creator, name } = tensors[tensor];
+  if (creator !== null) return `the result of ${nameOfOp(creator)}`;
+  return name ? `the tensor called ${name}` : "a tensor that no op made";
+}
+
 /** What an edge leads to on the way back: "→ relu in inception4a.conv3x3". */
 function targetOf(edge) {
-  const { creator, parameter } = tensors[edge.tensor];
+  const { creator, name, parameter } = tensors[edge.tensor];
   if (creator !== null) return `→ ${nameOfOp(creator)}`;
-  return parameter ? "" : `→ ${nameOfLeaf(edge.tensor)}`;
+  if (parameter) return "";
+  return name ? `→ the tensor called ${name}` : `→ ${nameOfLeaf(edge.tensor)}`;
 }
 
 // ---- numbers ----
+
+function isNumber(shape) {
+  return shape.every((size) => size === 1);
+}
 
 function shapeText(shape) {
   return shape.length ? `(${shape.join(", ")}${shape.length === 1 ? "," : ""})` : "()";
