@@ -65,7 +65,7 @@ examples:
   minicnn flow runs/googlenet-cifar-cifar10-1 --png flow.png
   minicnn flow googlenet --layers "inception4?"
   minicnn flow --activation sigmoid --format csv
-  minicnn flow --experiment injection             what the auxiliary heads are for; some minutes
+  minicnn flow --experiment injection             what the auxiliary heads are for; four minutes
 """
 GRADCHECK_EXAMPLES = """\
 examples:

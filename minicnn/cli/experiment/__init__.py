@@ -15,11 +15,13 @@ from minicnn.training.config import DATA
 
 EXAMPLES = """\
 examples:
-  minicnn experiment heads            five seeds; some minutes on two cores
+  minicnn experiment heads            five seeds
   minicnn experiment heads --data cifar10 --data-dir DIR --limit 10000 --seeds 3
   minicnn experiment scale --seeds 2 --png filters.png
-  minicnn experiment plateau          twenty minutes; the table shows every epoch
+  minicnn experiment plateau          the table shows every epoch
   minicnn experiment heads --help     what is compared with what
+
+Times are rough, on two cores; half as many --seeds take half as long.
 """
 
 HEADS = """\
@@ -55,12 +57,14 @@ def add_experiment_flags(parser: argparse.ArgumentParser) -> None:
     def add(
         name: str,
         summary: str,
+        minutes: int,
         description: str,
         command: Callable[[argparse.Namespace], int],
         defaults: Defaults,
     ) -> argparse.ArgumentParser:
         experiment = experiments.add_parser(
-            name, help=summary, description=description, allow_abbrev=False,
+            name, help=f"{summary} (about {minutes} minutes)", allow_abbrev=False,
+            description=f"{description}\nWithout other flags it takes about {minutes} minutes on two cores.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
         _add_common_flags(experiment, name, defaults)
@@ -68,19 +72,19 @@ def add_experiment_flags(parser: argparse.ArgumentParser) -> None:
         return experiment
 
     heads = add(
-        "heads", "do auxiliary heads help a network to learn?", HEADS, heads_command, ways.DEFAULTS
+        "heads", "do auxiliary heads help a network to learn?", 14, HEADS, heads_command, ways.DEFAULTS
     )  # fmt: skip
     pooling = add(
-        "pooling", "is a classifier on averages more accurate?", POOLING, pooling_command, ways.DEFAULTS
+        "pooling", "is a classifier on averages more accurate?", 8, POOLING, pooling_command, ways.DEFAULTS
     )  # fmt: skip
     dividing = add(
-        "plateau", "does it help to divide the learning rate when validation stops improving?", PLATEAU,
-        plateau.plateau_command, plateau.DEFAULTS,
+        "plateau", "does it help to divide the learning rate when validation stops improving?", 15,
+        PLATEAU, plateau.plateau_command, plateau.DEFAULTS,
     )  # fmt: skip
-    add("scale", "do larger objects use larger filters?", SCALE, scale.scale_command, scale.DEFAULTS)
+    add("scale", "do larger objects use larger filters?", 10, SCALE, scale.scale_command, scale.DEFAULTS)
     vanishing = add(
-        "injection", "do the heads bring gradient to where it has vanished?", INJECTION,
-        injection.injection_command, injection.DEFAULTS,
+        "injection", "do the heads bring gradient to where it has vanished?", 4,
+        INJECTION, injection.injection_command, injection.DEFAULTS,
     )  # fmt: skip
     vanishing.add_argument(
         "--activation", choices=("sigmoid", "tanh"), help="what ReLU is compared with (default: sigmoid)"
