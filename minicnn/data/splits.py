@@ -65,7 +65,7 @@ def split_validation(
         raise DataError(
             f"split_validation: expected at least 2 images, one to train on and one to hold back, got {N}"
         )
-    count = max(1, round(fraction * N))
+    count = number_held_back(N, fraction)
     if count == N:
         raise DataError(
             f"split_validation: {fraction} of {N} images would leave none to train on; "
@@ -75,6 +75,17 @@ def split_validation(
     held[_candidates(labels, fraction, counter_generator(seed, Stream.SPLIT, place=place))[:count]] = True
     labels64 = labels.astype(np.int64, copy=False)
     return images[~held], labels64[~held], images[held], labels64[held]
+
+
+def number_held_back(N: int, fraction: float) -> int:
+    """Return how many of N images `split_validation` holds back.
+
+    Examples
+    --------
+    >>> number_held_back(100, 0.1), number_held_back(3, 0.1)
+    (10, 1)
+    """
+    return max(1, round(fraction * N))
 
 
 def _candidates(

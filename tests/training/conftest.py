@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from minicnn import Tensor, nn
 from minicnn import functional as F
 from minicnn.data import Loader, Normalisation
 from minicnn.parallel import get_num_threads, set_num_threads
-from minicnn.training import Config, DataFacts, Images, Splits, make_splits
+from minicnn.training import Config, DataFacts, Images, RunFolder, Splits, make_splits
 
 SIZE = 8
 CLASSES = ("red", "green", "blue")
@@ -81,6 +82,12 @@ def splits(images: Images, config: Config) -> Splits:
         loaders[name] = getattr(made, name)
         loaders[name].__class__ = CountingLoader
     return replace(made, **loaders)
+
+
+@pytest.fixture
+def start(tmp_path: Path, splits: Splits) -> Callable[[str, Config], RunFolder]:
+    """Give a function that makes the folder of a new run."""
+    return lambda name, config: RunFolder.create(tmp_path / name, config, splits.facts)
 
 
 @pytest.fixture

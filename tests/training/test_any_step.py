@@ -47,11 +47,6 @@ def short_window(monkeypatch):
     monkeypatch.setattr("minicnn.training.watch.plateau.WINDOW", 1)
 
 
-@pytest.fixture
-def start(tmp_path, splits):
-    return lambda name, config: RunFolder.create(tmp_path / name, config, splits.facts)
-
-
 def measure(model, images, labels, aux_weight):
     return {"conv": {"norm": float(np.abs(model.conv.weight.data).sum()), "main": float(images.sum())}}
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from minicnn import study
 from minicnn.errors import CheckpointError
-from minicnn.training import GradientWatch, RunFolder, load_checkpoint, train
+from minicnn.training import GradientWatch, load_checkpoint, train
 from minicnn.training.gradient_watch import GRADIENT_MAP, GRADIENTS, last_interval
 
 
@@ -30,11 +30,6 @@ def quick(request, monkeypatch):
 @pytest.fixture
 def with_map():
     """Ask for the heat map to be drawn."""
-
-
-@pytest.fixture
-def start(tmp_path, splits):
-    return lambda name, config: RunFolder.create(tmp_path / name, config, splits.facts)
 
 
 def assert_same_run(first, second):

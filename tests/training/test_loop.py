@@ -59,12 +59,6 @@ def with_curves():
     """Ask for the curves to be drawn."""
 
 
-@pytest.fixture
-def start(tmp_path, splits):
-    """Give a function that makes the folder of a new run."""
-    return lambda name, config: RunFolder.create(tmp_path / name, config, splits.facts)
-
-
 def test_a_run_writes_what_it_should(network, config, splits, start, capsys, with_curves):
     run = start("run", config)
     result = train(network(), config, splits, run)

@@ -7,18 +7,13 @@ from dataclasses import replace
 import pytest
 
 from minicnn import parallel, tensor
-from minicnn.training import RunFolder, load_checkpoint, make_splits, train
+from minicnn.training import load_checkpoint, make_splits, train
 from minicnn.training.run_folder import PROFILE_TABLES, PROFILE_TRACE
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr("minicnn.training.loop.draw_curves", lambda *arguments: None)
-
-
-@pytest.fixture
-def start(tmp_path, splits):
-    return lambda name, config: RunFolder.create(tmp_path / name, config, splits.facts)
 
 
 def with_batches_of(config, images, size):

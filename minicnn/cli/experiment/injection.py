@@ -15,7 +15,7 @@ from minicnn.training import Config, Images, evaluate, make_splits
 if TYPE_CHECKING:
     from minicnn.study import Measurement
 
-# Small enough that the eight trainings of two seeds take two to three minutes together, and long enough that
+# Small enough that the eight trainings of two seeds take some minutes together, and long enough that
 # a network with ReLU learns.
 DEFAULTS = Defaults(seeds=2, images=2000, batch_size=16)
 MEASURED_IMAGES = 64
@@ -43,10 +43,7 @@ def injection_command(options: argparse.Namespace) -> int:
         measured = min(MEASURED_IMAGES, images.facts.train_images)
         return f"{title_of(config, images)}; gradients on {measured} of them"
 
-    def config_of(seed: int) -> Config:
-        return DEFAULTS.config(options, seed)
-
-    return repeat(options, "injection", DEFAULTS.seeds, 4, config_of, measure, title)
+    return repeat(options, "injection", DEFAULTS, 4, measure, title)
 
 
 def _measure(config: Config, images: Images, size: int, trainings: ShortTrainings) -> list[Measurement]:

@@ -11,6 +11,7 @@ from minicnn.cli.experiment.output import Findings, Output
 from minicnn.cli.experiment.short_training import ShortTrainings
 from minicnn.cli.networks import INPUT_SIZE
 from minicnn.cli.train import resolve_config
+from minicnn.data.splits import number_held_back
 from minicnn.errors import UsageError
 from minicnn.training import Config, Images, load_images
 
@@ -59,11 +60,11 @@ def title_of(config: Config, images: Images) -> str:
 def repeat(
     options: argparse.Namespace,
     name: str,
-    seeds: int,
+    defaults: Defaults,
     trainings_per_seed: int,
-    config_of: Callable[[int], Config],
     measure: Callable[[Config, Images, ShortTrainings], Findings],
     title: Callable[[Config, Images], str] = title_of,
+    **settings: Any,
 ) -> int:
     """Measure for one seed after the other, write after each, print at the end; returns the exit status.
 
@@ -72,21 +73,21 @@ def repeat(
     options : argparse.Namespace
     name : str
         Of the experiment.
-    seeds : int
-        How many, if `options` do not say it.
+    defaults : Defaults
+        What `options` do not say.
     trainings_per_seed : int
-    config_of : callable
-        Takes a seed.
     measure : callable
         ``measure(config, images, trainings)`` returns what is known so far.
     title : callable, default=title_of
         Gives the first line that is printed.
+    **settings
+        Of all trainings.
     """
     output = Output(options, name)
-    chosen = range(options.seed, options.seed + (options.seeds or seeds))
+    chosen = range(options.seed, options.seed + (options.seeds or defaults.seeds))
     with output, ShortTrainings(trainings_per_seed * len(chosen)) as trainings:
         for seed in chosen:
-            config = config_of(seed)
+            config = defaults.config(options, seed, **settings)
             images = _load_enough(config)
             output.title = title(config, images)
             output.keep(measure(config, images, trainings))
@@ -112,9 +113,9 @@ def _load_enough(config: Config) -> Images:
 
 
 def _fewest_images(config: Config) -> int:
-    """Return of how many images a batch is left after `data.split_validation` has taken its share."""
+    """Return of how many images a batch is left after some are held back for validation."""
     return next(
         images
         for images in itertools.count(config.batch_size + 1)
-        if images - max(1, round(config.val_fraction * images)) >= config.batch_size
+        if images - number_held_back(images, config.val_fraction) >= config.batch_size
     )

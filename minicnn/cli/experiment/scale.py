@@ -37,7 +37,7 @@ def scale_command(options: argparse.Namespace) -> int:
         runs.append(_measure(network, config, images.facts, trained=True))
         return ScaleExperiment(tuple(runs), len(images.facts.class_names))
 
-    return repeat(options, "scale", DEFAULTS.seeds, 1, lambda seed: DEFAULTS.config(options, seed), measure)
+    return repeat(options, "scale", DEFAULTS, 1, measure)
 
 
 def _measure(network: Module, config: Config, facts: DataFacts, trained: bool) -> ScaleRun:

@@ -64,10 +64,7 @@ def compare_ways(
         runs.extend([train(way, config, images, trainings) for way in experiment.ways])
         return experiment(tuple(runs), len(images.facts.class_names))
 
-    def config_of(seed: int) -> Config:
-        return defaults.config(options, seed, **settings)
-
-    return repeat(options, name, defaults.seeds, len(experiment.ways), config_of, measure)
+    return repeat(options, name, defaults, len(experiment.ways), measure, **settings)
 
 
 def train_one_way(

@@ -228,11 +228,6 @@ def quick(monkeypatch):
     monkeypatch.setattr("minicnn.training.loop.draw_curves", lambda *arguments: None)
 
 
-@pytest.fixture
-def start(tmp_path, splits):
-    return lambda name, config: RunFolder.create(tmp_path / name, config, splits.facts)
-
-
 def lines(run: RunFolder) -> list[dict[str, object]]:
     path = run.path / FINDINGS
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
