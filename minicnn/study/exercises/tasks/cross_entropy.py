@@ -26,6 +26,12 @@ def reduction_of(sample: Sample) -> str:
     return str(sample.settings.get("reduction", "mean"))
 
 
+def said_and_true(trial: Trial) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the network says and what is true: probabilities, and 1 at each label, both (N, K)."""
+    p = probabilities(trial.sample.inputs[0])
+    return p, np.eye(p.shape[1])[np.asarray(trial.sample.settings["labels"])]
+
+
 def of_each_sample(trial: Trial) -> np.ndarray:
     """Gradient of y as one for each sample: (N, 1), all equal if y is a single number."""
     return np.broadcast_to(trial.gy, len(trial.sample.inputs[0]))[:, None]
@@ -40,8 +46,7 @@ def logits_gradient(formula: Logits) -> Predict:
     """Predict gx if the gradient of a single loss is `formula(p, one_hot)` instead of p - one_hot."""
 
     def predict(trial: Trial, name: str) -> np.ndarray:
-        p = probabilities(trial.sample.inputs[0])
-        one_hot = np.eye(p.shape[1])[np.asarray(trial.sample.settings["labels"])]
+        p, one_hot = said_and_true(trial)
         with np.errstate(divide="ignore", invalid="ignore"):  # a p of 0 exists
             return formula(p, one_hot) * of_each_sample(trial) / divisor(trial.sample)
 
@@ -90,8 +95,7 @@ def class_numbers(p: np.ndarray, one_hot: np.ndarray) -> np.ndarray:
 
 def label_is_late(trial: Trial, name: str, lacks: Callable[[Trial], np.ndarray | float]) -> np.ndarray:
     """Predict gx if 1 is subtracted at the label after p was multiplied by `lacks(trial)`."""
-    p = probabilities(trial.sample.inputs[0])
-    one_hot = np.eye(p.shape[1])[np.asarray(trial.sample.settings["labels"])]
+    p, one_hot = said_and_true(trial)
     everything = of_each_sample(trial) / divisor(trial.sample)
     return np.asarray((p - one_hot / lacks(trial)) * everything)
 
