@@ -26,6 +26,27 @@ DEFAULT_ALGORITHM = -1
 WORKSPACE_BYTES = 32 << 20  # what NVIDIA recommends for Hopper; older GPUs need less
 
 
+class Operand(NamedTuple):
+    """A matrix in the GPU's memory, or several of one shape.
+
+    Attributes
+    ----------
+    array : array
+        Where the first one begins.
+    leading : int
+        How many numbers lie from one column to the next, cuBLAS's leading dimension.
+    apart : int
+        How many lie from the beginning of a matrix to that of the next.
+    operation : int, default=AS_IT_IS
+        What cuBLAS shall do with it, `AS_IT_IS` or `TRANSPOSED`.
+    """
+
+    array: Array
+    leading: int
+    apart: int
+    operation: int = AS_IT_IS
+
+
 class _Handle(NamedTuple):
     pointer: ctypes.c_void_p
     workspace: Array  # has to live as long
@@ -47,35 +68,27 @@ class _ThreadState(threading.local):
 _state = _ThreadState()
 
 
-def gemm(
-    dtype: np.dtype,
-    operation_a: int,
-    operation_b: int,
-    m: int,
-    n: int,
-    k: int,
-    a: Array,
-    leading_a: int,
-    b: Array,
-    leading_b: int,
-    c: Array,
-    leading_c: int,
-    tf32: bool,
-) -> None:
-    """Write op(a) @ op(b) into c, all column by column: (m, k) times (k, n); as `cublasGemmEx` has it."""
+def gemm(m: int, n: int, k: int, a: Operand, b: Operand, c: Operand, count: int, tf32: bool) -> None:
+    """Write op(a) @ op(b) into c, all column by column: (m, k) times (k, n), `count` times.
+
+    It is `cublasGemmEx`, and for more than one product `cublasGemmStridedBatchedEx`.
+    """
+    dtype = c.array.dtype
     one, zero = np.ones((), dtype), np.zeros((), dtype)
     compute = COMPUTE_64F if dtype == np.float64 else COMPUTE_32F_FAST_TF32 if tf32 else COMPUTE_32F
-    kind = TYPES[dtype]
     library = _library()
-    _check(
-        library.cublasGemmEx(
-            _handle(library), operation_a, operation_b, m, n, k,
-            _address(one), _pointer(a), kind, leading_a, _pointer(b), kind, leading_b,
-            _address(zero), _pointer(c), kind, leading_c,
-            compute, DEFAULT_ALGORITHM,
-        ),
-        f"a product of ({m}, {k}) and ({k}, {n})",
+
+    def described(operand: Operand) -> list[Any]:
+        description = [_pointer(operand.array), TYPES[dtype], operand.leading]
+        return description if count == 1 else [*description, ctypes.c_longlong(operand.apart)]
+
+    function = library.cublasGemmEx if count == 1 else library.cublasGemmStridedBatchedEx
+    status = function(
+        _handle(library), a.operation, b.operation, m, n, k,
+        _address(one), *described(a), *described(b), _address(zero), *described(c),
+        *([] if count == 1 else [count]), compute, DEFAULT_ALGORITHM,
     )  # fmt: skip
+    _check(status, f"{'a product' if count == 1 else f'{count} products'} of ({m}, {k}) and ({k}, {n})")
 
 
 def _handle(library: Any) -> ctypes.c_void_p:

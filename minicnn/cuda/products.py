@@ -63,26 +63,38 @@ def get_float32_matmul_precision() -> str:
 
 
 def product(a: Array, b: Array, out: Array) -> None:
-    """Write a @ b into out: CuPy arrays (M, K), (K, N) and (M, N) of one dtype, float32 or float64.
+    """Write a @ b into out: CuPy arrays (M, K), (K, N), (M, N) of one dtype, float32 or float64.
 
     The numbers in a row of `out` lie side by side; a and b may be transposed, or parts of larger matrices.
+    Stacks (G, M, K), (G, K, N), (G, M, N) are multiplied one by one, by a single call if cuBLAS can.
     """
-    (M, K), N = a.shape, b.shape[1]
-    a, a_operation, a_leading = _as_operand(a)
-    b, b_operation, b_leading = _as_operand(b)
-    out_leading = max(out.strides[0] // out.itemsize, N) if M > 1 else N
-    cublas.gemm(
-        out.dtype, b_operation, a_operation, N, M, K, b, b_leading, a, a_leading, out, out_leading,
-        tf32=_precision == "high",
-    )  # fmt: skip
+    if out.ndim == 2:
+        a, b, out = a[None], b[None], out[None]
+    (count, M, K), N = a.shape, b.shape[2]
+    leading = max(out.strides[1] // out.itemsize, N) if M > 1 else N
+    result = cublas.Operand(out, leading, _numbers_apart(out))
+    if count > 1 and result.apart < M * leading:  # cuBLAS wants one result after the other
+        for a_part, b_part, out_part in zip(a, b, out, strict=True):
+            product(a_part, b_part, out_part)
+    else:
+        cublas.gemm(N, M, K, _as_operand(b), _as_operand(a), result, count, tf32=_precision == "high")
 
 
-def _as_operand(matrix: Array) -> tuple[Array, int, int]:
-    """Return the matrix, what cuBLAS shall do with it, and its leading dimension; copied if need be."""
-    (rows, columns), (down, along) = matrix.shape, matrix.strides
-    item = matrix.itemsize
-    if (along == item or columns == 1) and (down >= columns * item or rows == 1) and down % item == 0:
-        return matrix, cublas.AS_IT_IS, max(down // item if rows > 1 else 1, columns)
-    if (down == item or rows == 1) and along >= rows * item and along % item == 0:
-        return matrix, cublas.TRANSPOSED, max(along // item, rows)
-    return sys.modules["cupy"].ascontiguousarray(matrix), cublas.AS_IT_IS, columns
+def _as_operand(matrices: Array) -> cublas.Operand:
+    """Describe matrices (G, rows, columns) to cuBLAS; copied if they lie in memory as it cannot read them."""
+    (_, rows, columns), (apart, down, along) = matrices.shape, matrices.strides
+    item = matrices.itemsize
+    if apart % item == 0:
+        if (along == item or columns == 1) and (down >= columns * item or rows == 1) and down % item == 0:
+            leading = max(down // item if rows > 1 else 1, columns)
+            return cublas.Operand(matrices, leading, _numbers_apart(matrices))
+        if (down == item or rows == 1) and along >= rows * item and along % item == 0:
+            leading = max(along // item, rows)
+            return cublas.Operand(matrices, leading, _numbers_apart(matrices), cublas.TRANSPOSED)
+    copied = sys.modules["cupy"].ascontiguousarray(matrices)
+    return cublas.Operand(copied, columns, _numbers_apart(copied))
+
+
+def _numbers_apart(matrices: Array) -> int:
+    """Return how many numbers lie from the beginning of a matrix of a stack to that of the next."""
+    return int(matrices.strides[0] // matrices.itemsize)

@@ -23,8 +23,5 @@ def multiply_into(a: Array, b: Array, out: Array) -> None:
         np.matmul(a, b, out=out)
     elif out.dtype not in cublas.TYPES:
         out[...] = a @ b
-    elif out.ndim == 2:
-        product(a, b, out)
     else:
-        for a_part, b_part, out_part in zip(a, b, out, strict=True):
-            product(a_part, b_part, out_part)
+        product(a, b, out)

@@ -48,6 +48,46 @@ def test_products(gpu, sizes, layout_a, layout_b, extra, dtype):
     assert (to_numpy(larger)[:, N:] == 7).all(), "it wrote beside its columns"
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    sizes=st.tuples(*[st.integers(1, 4)] * 4),
+    turned=st.tuples(*[st.permutations([0, 1, 2])] * 2),
+    interleaved=st.booleans(),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_stacks_of_products(gpu, sizes, turned, interleaved, dtype):
+    """Whatever order the axes have in memory; results one after the other, or row by row in turns."""
+    G, M, K, N = sizes
+    rng = np.random.default_rng(M + 10 * K + 100 * N)
+    a, b = rng.normal(size=(G, M, K)).astype(dtype), rng.normal(size=(G, K, N)).astype(dtype)
+    stacks = [
+        to_device(np.ascontiguousarray(matrices.transpose(order)), gpu).transpose(*np.argsort(order))
+        for matrices, order in zip((a, b), turned, strict=True)
+    ]
+    if interleaved:
+        out = to_device(np.full((M, G, N), np.nan, dtype), gpu).transpose(1, 0, 2)
+    else:
+        out = to_device(np.full((G, M, N), np.nan, dtype), gpu)
+    product(*stacks, out)
+    tolerance = 1e-5 if dtype == np.float32 else 1e-13
+    np.testing.assert_allclose(to_numpy(out), a @ b, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(("interleaved", "calls"), [(False, ["stack"]), (True, ["one", "one", "one"])])
+def test_a_stack_is_a_single_call_where_cublas_can(stand_in, monkeypatch, interleaved, calls):
+    library, seen = cublas._library(), []
+    for name, word in (("cublasGemmEx", "one"), ("cublasGemmStridedBatchedEx", "stack")):
+        original = getattr(library, name)
+        monkeypatch.setattr(
+            library, name, lambda *args, word=word, original=original: (seen.append(word), original(*args))[1]
+        )
+    a, b = to_device(np.ones((3, 2, 4)), stand_in), to_device(np.ones((3, 4, 5)), stand_in)
+    out = to_device(np.empty((2, 3, 5)), stand_in).transpose(1, 0, 2) if interleaved else a @ b
+    product(a, b, out)
+    assert seen == calls
+    assert (to_numpy(out) == 4).all()
+
+
 @pytest.fixture
 def precision():
     yield minicnn.set_float32_matmul_precision

@@ -230,17 +230,20 @@ def library() -> Any:
             raise CUBLASError(7, "the workspace is not aligned to 256 bytes")
         allocation_at(workspace, size, "workspace")
 
-    def gemm_ex(handle: int, *args: Any) -> None:
+    def check_stream(handle: int) -> None:
         from emulated_cupy.capture import get_current_stream
 
         check_handle(handle)
         if handle in streams and streams[handle][1] != get_current_stream().ptr:
             raise CUBLASError(7, "the stream of the handle is not the current one")
+
+    def gemm_ex(handle: int, *args: Any) -> None:
+        check_stream(handle)
         t, u, m, n, k, alpha, A, At, lda, B, Bt, ldb, beta, C, Ct, ldc, compute_type, _ = args
         _gemm(t, u, m, n, k, alpha, A, At, lda, 0, B, Bt, ldb, 0, beta, C, Ct, ldc, 0, 1, compute_type)
 
     def gemm_strided_batched_ex(handle: int, *args: Any) -> None:
-        _check_handle(handle)
+        check_stream(handle)
         _gemm(*args[:-1])
 
     return SimpleNamespace(
