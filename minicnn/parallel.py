@@ -35,8 +35,10 @@ from minicnn.errors import UsageError
 # googlenet_cifar on two threads: 1.33 times as long with 512 KiB as with 2 or 4 MiB, 1.11 times with 16 MiB.
 TILE_BYTES = 4 << 20
 
-# The same on a GPU, whose cache is larger and shared by all its threads.
-GPU_TILE_BYTES = 16 << 20
+# The same on a GPU, whose cores work on a tile together: there has to be work for all of them. Reckoned, not
+# measured (python -m benchmarks.gpu reckon): with 16 MiB an H200's convolutions in training would take 1.3
+# times as long as with the whole batch at once, with 64 MiB 1.05 times.
+GPU_TILE_BYTES = 64 << 20
 
 # NumPy gathers rows of a strided array in a buffer if they are short in comparison to it. For rows of some
 # hundred numbers that takes three times as long as working on them where they are; the default is 8192.

@@ -47,6 +47,9 @@ def each(paths):
 # ---- taking a page apart ----------------------------------------------------------------------------
 
 
+CODE = ("python", "cuda")  # languages of blocks
+
+
 class Block(NamedTuple):
     """A fenced block: its language, the number of its first line (from 1) and its lines."""
 
@@ -60,8 +63,9 @@ class Block(NamedTuple):
 
     @property
     def quoted_file(self) -> str | None:
-        match = re.fullmatch(r"# (\S+\.py)", self.lines[0]) if self.lines else None
-        return match[1] if match and self.language == "python" and not self.is_session else None
+        """What the block quotes: a comment in its first line says so, in Python or in CUDA."""
+        match = re.fullmatch(r"# (\S+\.py)|// (\S+\.cu)", self.lines[0]) if self.lines else None
+        return (match[1] or match[2]) if match and self.language in CODE and not self.is_session else None
 
 
 def blocks(path: Path) -> list[Block]:
@@ -134,7 +138,7 @@ def test_readme_runs(tmp_path, monkeypatch):
 @each(PAGES)
 def test_code_is_either_run_or_quoted(path):
     for block in blocks(path):
-        if block.language == "python":
+        if block.language in CODE:
             where = f"{name_of(path)}:{block.start}"
             assert block.is_session or block.quoted_file, f"{where}: neither a session nor a quote of a file"
 
@@ -254,17 +258,20 @@ def test_page_names_its_tests(path):
 
 @each(ALGORITHM_PAGES)
 def test_algorithm_page_names_its_functions_and_its_tests(path):
-    """... the functions with a link to their page, and tests that are about the files it names."""
+    """... the functions with a link to their page, and for each file it names tests that are about it."""
     op_pages = linked_files(header(path)["algorithm for"], path)
     functions = names(header(path)["algorithm for"])
     assert functions
     assert set(functions) <= {name for page in op_pages for name in names(header(page)["functions"])}
     tests = linked_files(header(path)["tests"], path)
     assert tests
+    untested = {code.stem for code in linked_files(header(path)["code"], path)}
     for file in tests:
         assert ROOT / "tests" in file.parents
-        for code in linked_files(header(path)["code"], path):
-            assert code.stem in re.findall(r"\w+", text_of(file)), f"{name_of(file)} tests something else"
+        subjects = untested & set(re.findall(r"\w+", text_of(file)))
+        assert subjects, f"{name_of(file)} tests something else"
+        untested -= subjects
+    assert not untested
 
 
 def test_every_function_has_exactly_one_page():

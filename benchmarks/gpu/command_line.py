@@ -11,7 +11,7 @@ from benchmarks.command_line import OUTPUT, OneLineParser, run
 from benchmarks.errors import BenchmarkError
 from benchmarks.gpu.check import PARTS, check, in_process_of_its_own, write
 from benchmarks.gpu.report import Record, as_markdown, verdicts
-from minicnn.cli.values import positive_number
+from minicnn.cli.values import positive_number, positive_whole_number
 
 EXAMPLES = """\
 examples:
@@ -21,6 +21,7 @@ examples:
   python -m benchmarks.gpu accuracy --seed 1                 one training run on CIFAR-10, six minutes at most
   python -m benchmarks.gpu show benchmarks/output/gpu/check.json
   python -m benchmarks.gpu show benchmarks/output/gpu/accuracy-*.json
+  python -m benchmarks.gpu reckon                            what an H200 should take; needs no GPU
 """
 
 
@@ -59,6 +60,24 @@ def build_parser() -> argparse.ArgumentParser:
     )
     show.add_argument("files", metavar="JSON", nargs="+", type=Path)
     show.set_defaults(command=show_command)
+
+    reckon = commands.add_parser(
+        "reckon",
+        help="reckon the time of a step's convolutions from two rates of a GPU, without one",
+        description="The defaults are an H200's, in float32. For TF32: --tflops 350",
+    )
+    reckon.add_argument(
+        "--tflops", metavar="N", type=positive_number, default=52,
+        help="of a large matrix product, in 10^12 operations per second (default: 52)",
+    )  # fmt: skip
+    reckon.add_argument(
+        "--copy", metavar="GB/S", type=positive_number, default=4000,
+        help="rate of a copy within its memory, read and written (default: 4000)",
+    )  # fmt: skip
+    reckon.add_argument(
+        "--cores", metavar="N", type=positive_whole_number, default=132, help="multiprocessors (default: 132)"
+    )
+    reckon.set_defaults(command=reckon_command)
     return parser
 
 
@@ -93,6 +112,13 @@ def accuracy_command(options: argparse.Namespace) -> None:
     record = accuracy(options.seed, options.minutes, "cifar10", options.data_dir, options.output)
     print(accuracies_as_markdown([record]))
     print(f"written: {options.output / f'accuracy-{options.seed}.json'}")
+
+
+def reckon_command(options: argparse.Namespace) -> None:
+    """Print what a GPU should take."""
+    from benchmarks.gpu.reckoning import Gpu, report
+
+    print(report(Gpu(options.tflops * 1e12, options.copy * 1e9, options.cores)))
 
 
 def show_command(options: argparse.Namespace) -> None:

@@ -28,6 +28,8 @@ class GpuContender:
         Whether minicnn has to be at least as fast: PyTorch as people use it, without a graph made by hand.
     training_only : bool
         Whether its options make no difference to inference.
+    float32_only : bool
+        Whether they make none to TF32.
     """
 
     name: str
@@ -36,6 +38,11 @@ class GpuContender:
     options: Mapping[str, Any] = field(default_factory=dict)
     is_rival: bool = False
     training_only: bool = False
+    float32_only: bool = False
+
+    def differs(self, training: bool, precision: str) -> bool:
+        """Tell whether it does not repeat another contender."""
+        return (training or not self.training_only) and (precision == "float32" or not self.float32_only)
 
     def prepare(self, workload: Workload, weights: dict[str, np.ndarray], precision: str) -> Any:
         """Build the network."""
@@ -47,6 +54,13 @@ class GpuContender:
 MINICNN = GpuContender("minicnn", "minicnn", "minicnn_steps.MinicnnSteps")
 MINICNN_EAGER = GpuContender(
     "minicnn-eager", "minicnn, not recorded", "minicnn_steps.MinicnnSteps", {"recorded": False}
+)
+MINICNN_IM2COL = GpuContender(
+    "minicnn-im2col",
+    "minicnn, im2col only",
+    "minicnn_steps.MinicnnSteps",
+    {"winograd": False},
+    float32_only=True,
 )
 TORCH = (
     GpuContender("torch", "PyTorch, as installed", "torch_steps.TorchSteps", is_rival=True),
@@ -65,10 +79,10 @@ TORCH = (
 )  # fmt: skip
 
 
-def contenders(training: bool) -> list[GpuContender]:
+def contenders(training: bool, precision: str) -> list[GpuContender]:
     """List minicnn, first, and those that are installed."""
     others = TORCH if has_torch() else ()
-    return [MINICNN, MINICNN_EAGER, *(other for other in others if training or not other.training_only)]
+    return [c for c in (MINICNN, MINICNN_EAGER, MINICNN_IM2COL, *others) if c.differs(training, precision)]
 
 
 def has_torch() -> bool:

@@ -15,6 +15,8 @@ from minicnn.data.augmentation import Windows
 from minicnn.data.normalisation import Normalisation
 from minicnn.data.on_gpu import ImagesOnGPU
 from minicnn.nn import Parameter
+from minicnn.ops.winograd_on_gpu import GpuWinogradKernel
+from minicnn.shapes import window
 
 
 def main() -> None:
@@ -25,6 +27,7 @@ def main() -> None:
             for function in ops(channels, dtype):
                 x = Tensor(on_gpu((3, 9, 7, channels), dtype), requires_grad=True)
                 F.sum(function(x)).backward()
+        convolve_by_winograd(dtype)
         train(dtype)
     print("every kernel has run")
 
@@ -48,6 +51,16 @@ def ops(channels: int, dtype: type) -> list:
         lambda x: F.dropout(x, 0.4, rng=generator),
         lambda x: F.cross_entropy(F.reshape(x, (3, 9 * 7 * channels)), np.array([0, 2, 4])),
     ]
+
+
+def convolve_by_winograd(dtype: type) -> None:
+    """Convolve and differentiate; the op itself takes it for more channels only."""
+    geometry = window("conv2d", (9, 7), 3, 1, 1)
+    kernel = GpuWinogradKernel(on_gpu((3, 3, 5, 6), dtype), geometry)
+    x, y, gw = (on_gpu(shape, dtype) for shape in ((3, 9, 7, 5), (3, 9, 7, 6), (3, 3, 5, 6)))
+    kernel.convolve(x, out=y)
+    kernel.prepare_input_gradient()
+    kernel.gradients(x, y, gx=x, gw=gw)
 
 
 def train(dtype: type) -> None:

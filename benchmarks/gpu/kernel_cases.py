@@ -23,6 +23,8 @@ from minicnn.ops.cross_entropy import CrossEntropy
 from minicnn.ops.im2col import col2im, im2col
 from minicnn.ops.lrn import LocalResponseNorm
 from minicnn.ops.max_pool import MaxPoolKernel
+from minicnn.ops.winograd import count_blocks
+from minicnn.ops.winograd_on_gpu import PLACES, launch_transform
 from minicnn.shapes import Window, window
 
 Shape = tuple[int, ...]
@@ -88,6 +90,9 @@ def kernel_cases(sizes: Sizes) -> Iterator[KernelCase]:
     yield from im2col_cases("conv2", (part, side(32), side(32), 64), 3, 1, 1)
     yield from im2col_cases("inception3b.conv5x5", (part, side(16), side(16), 32), 5, 1, 2)
     yield from im2col_cases("conv1, 224", (large_part, side(224), side(224), 3), 7, 2, 3)
+    yield from winograd_cases("conv2", (n, side(32), side(32), 64), 192)
+    yield from winograd_cases("inception4e", (n, side(8), side(8), 160), 320)
+    yield from winograd_cases("inception3b, 224", (m, side(28), side(28), 128), 192)
     yield from bias_cases("conv2", (n, side(32), side(32), 192))
     yield from bias_cases("inception3a", (n, side(16), side(16), 256))
     yield from cross_entropy_cases("main", (n, 10))
@@ -192,6 +197,36 @@ def im2col_cases(layer: str, shape: Shape, kernel: int, stride: int, padding: in
 
     yield KernelCase("im2col", where, floats(shape, cols_shape), forward)
     yield KernelCase("col2im", where, floats(shape, cols_shape), backward)
+
+
+def winograd_cases(layer: str, shape: Shape, CO: int) -> Iterator[KernelCase]:
+    """The transforms of a 3x3 convolution: each reads one side and writes the other."""
+    N, H, W, CI = shape
+    w = window("conv2d", (H, W), 3, 1, 1)
+    y_shape, w_shape, U_shape = (N, H, W, CO), (3, 3, CI, CO), (PLACES, CI, CO)
+    patches = N * math.prod(count_blocks(w))
+    sides = {
+        "transform_patches": (shape, (PLACES, patches, CI)),
+        "transform_gradients": (y_shape, (PLACES, patches, CO)),
+        "transform_products": ((PLACES, patches, CO), y_shape),
+        "transform_filters": (w_shape, U_shape),
+        "transform_filter_gradients": (U_shape, w_shape),
+    }
+
+    def case(kernel: str, source_shape: Shape, target_shape: Shape) -> KernelCase:
+        def make() -> Run:
+            source, target = normal(*source_shape), normal(*target_shape)
+            if "filter" in kernel:
+                return lambda: launch_transform(kernel, CI, source, target)
+            size, C = count_blocks(w), target_shape[-1]
+            padding = (1, 1) if kernel == "transform_patches" else ()
+            return lambda: launch_transform(kernel, patches, source, target, *size, H, W, C, *padding)
+
+        return KernelCase(
+            kernel, f"{described(layer, shape)} to {CO}", floats(source_shape, target_shape), make
+        )
+
+    yield from (case(kernel, *shapes) for kernel, shapes in sides.items())
 
 
 def columns_shape(shape: Shape, w: Window) -> Shape:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,20 @@ class MinicnnSteps:
     precision : "float32" or "TF32"
     recorded : bool
         Whether steps are recorded as a graph and replayed, as in training.
+    winograd : bool
+        Whether 3x3 convolutions in float32 may be done by Winograd's algorithm, as they are in training.
     """
 
     def __init__(
-        self, workload: Workload, weights: dict[str, np.ndarray], precision: str, recorded: bool = True
+        self,
+        workload: Workload,
+        weights: dict[str, np.ndarray],
+        precision: str,
+        recorded: bool = True,
+        winograd: bool = True,
     ) -> None:
         use_device("cuda")
+        self.algorithms = nullcontext if winograd else minicnn.no_winograd
         self.precision = PRECISIONS[precision]
         self._reserved_before = reserved_bytes()
         network = make_network(workload)
@@ -58,7 +67,7 @@ class MinicnnSteps:
     def step(self) -> Any:
         """Take a step; return its loss or logits, which lie on the GPU."""
         set_float32_matmul_precision(self.precision)
-        with minicnn.pinned_blas(), on_device_of(self.images):
+        with minicnn.pinned_blas(), on_device_of(self.images), self.algorithms():
             return self._step(images=self.images, labels=self.labels)[0]
 
     def read(self, result: Any) -> np.ndarray:

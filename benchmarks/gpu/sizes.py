@@ -92,7 +92,7 @@ FULL = Sizes(
     rounds=9, turn_seconds=0.12,
     copied_bytes=1 << 30, rotating_bytes=256 * MIB, product=8192,
     calls=40, repeats=5, shrink=1, convolutions=1000,
-    tiles=tuple(size * MIB for size in (4, 8, 16, 32, 64, 128)), batches=(64, 128, 256, 512, 1024),
+    tiles=tuple(size * MIB for size in (8, 16, 32, 64, 128, 256, 512)), batches=(64, 128, 256, 512, 1024),
     sweep_steps=8,
     command_width=0.5, command_images=2048, command_batch=64, too_large=(1500, 1.0), ballast_leaves=6 << 30,
 )  # fmt: skip

@@ -38,6 +38,16 @@ KERNELS: dict[str, list[str]] = {
     "dropout.cu": [*_instances(["dropout_mask"], FLOATS), "philox_numbers"],
     "cross_entropy.cu": _instances(["cross_entropy_forward", "cross_entropy_backward"], FLOATS),
     "optimizer.cu": _instances(["sgd_step", "move_average", "sums_of_squares", "clip"], FLOATS),
+    "winograd.cu": _instances(
+        [
+            "transform_patches",
+            "transform_gradients",
+            "transform_products",
+            "transform_filters",
+            "transform_filter_gradients",
+        ],
+        FLOATS,
+    ),
     "augment.cu": _instances(["choose_crop_mirror_normalise"], FLOATS),
 }
 

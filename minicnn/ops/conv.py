@@ -42,11 +42,12 @@ import numpy as np
 from minicnn.backend import Array, array_module
 from minicnn.buffers import empty
 from minicnn.errors import ShapeError
-from minicnn.ops import winograd
+from minicnn.ops import winograd, winograd_on_gpu
 from minicnn.ops.bias_relu import add_bias, sum_rows
 from minicnn.ops.im2col import col2im, group_weights, im2col, split_groups, turn_weights
 from minicnn.ops.matrix_product import multiply_into
 from minicnn.ops.winograd import WinogradKernel
+from minicnn.ops.winograd_on_gpu import GpuWinogradKernel
 from minicnn.parallel import Tile, batch_tiles, run_tiles, scratch, sum_of_tiles
 from minicnn.shapes import Padding, Size, Window, check_image_batch, integer, window
 from minicnn.tensor import Function, Tensor, check_tensor, winograd_enabled
@@ -121,7 +122,7 @@ class Conv2d(Function):
         return gy_tile
 
 
-ConvolutionKernel: TypeAlias = "Im2colKernel | WinogradKernel"
+ConvolutionKernel: TypeAlias = "Im2colKernel | WinogradKernel | GpuWinogradKernel"
 
 
 def convolution_kernel(w: Array, window: Window, groups: int, images: int) -> ConvolutionKernel:
@@ -130,16 +131,15 @@ def convolution_kernel(w: Array, window: Window, groups: int, images: int) -> Co
     Winograd's algorithm has fewer multiplications and larger rounding errors (docs/ops/winograd.md). So it is
     for float32 only, never for gradient checks, and can be switched off: `minicnn.no_winograd`.
     """
-    if (
-        winograd_enabled()
-        and w.dtype == np.float32
-        and array_module(w) is np
-        and winograd.fits(window, groups)
-    ):
+    if winograd_enabled() and w.dtype == np.float32 and winograd.fits(window, groups):
         CI, CO = w.shape[2:]
-        tiles = batch_tiles(images, winograd.bytes_per_image(window, CI, CO, w.itemsize))
-        if winograd.pays(window, CI, images, len(tiles)):
-            return WinogradKernel(w, window)
+        if array_module(w) is not np:
+            if winograd_on_gpu.pays(w, window, images):
+                return GpuWinogradKernel(w, window)
+        else:
+            tiles = batch_tiles(images, winograd.bytes_per_image(window, CI, CO, w.itemsize))
+            if winograd.pays(window, CI, images, len(tiles)):
+                return WinogradKernel(w, window)
     return Im2colKernel(w, window, groups)
 
 

@@ -114,7 +114,7 @@ def bytes_per_image(window: Window, CI: int, CO: int, itemsize: int) -> int:
     The temporary arrays are three to four times as large, more than a tile of im2col has; but there are many
     calls for a tile, and with smaller tiles threads lose more by waiting for the interpreter lock.
     """
-    BH, BW = _blocks(window)
+    BH, BW = count_blocks(window)
     return 16 * BH * BW * (CI + CO) * itemsize
 
 
@@ -126,7 +126,7 @@ def pays(window: Window, CI: int, images: int, tiles: int) -> bool:
     measured from 16 to 384 channels.) With very few channels the transforms, whose time grows with CI + CO,
     outweigh the products, whose time grows with CI * CO.
     """
-    BH, BW = _blocks(window)
+    BH, BW = count_blocks(window)
     patches = images * BH * BW
     return CI >= 8 and images * window.OH * window.OW >= 7 * (patches + 16 * tiles + 16)
 
@@ -182,7 +182,7 @@ class WinogradKernel:
 def convolve_tile(x: Array, U: Array, window: Window, out: Array) -> None:
     """Write the convolution of x (n, H, W, CI) with U (6, 6, CI, CO) into out (n, OH, OW, CO)."""
     n, OH, OW, CO = out.shape
-    BH, BW = _blocks(window)
+    BH, BW = count_blocks(window)
     AT = _matrices(x.dtype).AT
     patches = _transform_rows(x, window)
     M = scratch("winograd M", (2, 6, BH, BW, n * CO), x)
@@ -206,7 +206,7 @@ def differentiate_tile(
     """
     n, _, _, CI = x.shape
     CO = gy.shape[3]
-    BH, BW = _blocks(window)
+    BH, BW = count_blocks(window)
     matrices = _matrices(x.dtype)
     A, B, GT = matrices.A, matrices.B, matrices.GT
     rows = _transform_gradient_rows(gy, window)
@@ -237,7 +237,7 @@ def differentiate_tile(
         gx[...] = gpadded.reshape(4 * BH + 4, 4 * BW + 4, n, CI)[image].transpose(2, 0, 1, 3)
 
 
-def _blocks(window: Window) -> tuple[int, int]:
+def count_blocks(window: Window) -> tuple[int, int]:
     """Count the blocks of 4x4 pixels that cover the output."""
     return -(-window.OH // 4), -(-window.OW // 4)
 
@@ -248,7 +248,7 @@ def _transform_rows(x: Array, window: Window) -> Array:
     What is returned is a view: neighbouring patches of a row share two columns.
     """
     n, _, _, CI = x.shape
-    BH, BW = _blocks(window)
+    BH, BW = count_blocks(window)
     PH, PW, L = 4 * BH + 2, 4 * BW + 2, n * CI
     padded = scratch("winograd image", (PH, PW, n, CI), x)
     padded[...] = 0
@@ -272,7 +272,7 @@ def _transform_columns(patches: Array, n: int) -> Array:
 def _transform_gradient_rows(gy: Array, window: Window) -> Array:
     """Multiply the blocks of gy (n, OH, OW, CO) by A from the left: (6, BH, BW, 4, n*CO)."""
     n, OH, OW, CO = gy.shape
-    BH, BW = _blocks(window)
+    BH, BW = count_blocks(window)
     blocks = scratch("winograd image", (4 * BH, 4 * BW, n, CO), gy)
     blocks[OH:] = 0
     blocks[:OH, OW:] = 0

@@ -19,9 +19,10 @@ from benchmarks.gpu.minicnn_steps import PRECISIONS
 from benchmarks.gpu.notes import Notes
 from benchmarks.gpu.timing import seconds_per_call
 from benchmarks.workloads import Workload
-from minicnn import Tensor, composed, no_grad, set_float32_matmul_precision
+from minicnn import Tensor, composed, no_grad, no_winograd, set_float32_matmul_precision
 from minicnn.backend import use_device
 from minicnn.cuda.products import product
+from minicnn.ops import winograd
 from minicnn.ops.conv import Conv2d
 from minicnn.parallel import on_device_of
 from minicnn.shapes import Window
@@ -32,12 +33,24 @@ CALLS, REPEATS = 6, 3
 
 
 class Layer(NamedTuple):
-    """A convolution on a batch."""
+    """A convolution on a batch.
+
+    Attributes
+    ----------
+    name : str
+        Workload and layer.
+    x_shape, w_shape : tuple of int
+        (N, H, W, CI) and (KH, KW, CI, CO).
+    window : Window
+    is_first : bool
+        Whether it sees the images, whose gradient nobody wants.
+    """
 
     name: str
     x_shape: tuple[int, ...]
     w_shape: tuple[int, ...]
     window: Window
+    is_first: bool
 
     @property
     def flop(self) -> int:
@@ -75,9 +88,12 @@ def run(notes: Notes) -> None:
 def measured(layer: Layer, precisions: Sequence[str]) -> dict[str, Any]:
     """Time a convolution in all directions, in both precisions, by both."""
     entry: dict[str, Any] = {"layer": layer.described, "flop": layer.flop, "seconds": {}}
+    contenders = {"minicnn": minicnn_seconds, "minicnn by im2col": im2col_seconds}
+    if has_torch():
+        contenders["cuDNN"] = cudnn_seconds
     for precision in precisions:
-        for who, times in (("minicnn", minicnn_seconds), ("cuDNN", cudnn_seconds)):
-            if who == "minicnn" or has_torch():
+        for who, times in contenders.items():
+            if who != "minicnn by im2col" or (precision == "float32" and winograd.fits(layer.window)):
                 try:
                     entry["seconds"][f"{who}, {precision}"] = times(layer, precision)
                 except Exception as error:  # noqa: BLE001 - the others go on
@@ -85,19 +101,27 @@ def measured(layer: Layer, precisions: Sequence[str]) -> dict[str, Any]:
     return entry
 
 
-def distinct_convolutions(workload: Workload) -> list[Layer]:
-    """List the convolutions of a network, each shape once, with the batch of the workload."""
-    layers: dict[Any, Layer] = {}
+def convolutions_of(workload: Workload) -> list[Layer]:
+    """List the convolutions of a network in the order of its forward pass, with the batch of the workload."""
+    layers: list[Layer] = []
 
     def note(function: Function, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if isinstance(function, Conv2d):
-            x_shape, w_shape = (workload.batch, *inputs[0].shape[1:]), inputs[1].shape
+            x_shape = (workload.batch, *inputs[0].shape[1:])
             name = f"{workload.name} {function.module_path}"
-            layers.setdefault((x_shape, w_shape), Layer(name, x_shape, w_shape, function.window))
+            layers.append(Layer(name, x_shape, inputs[1].shape, function.window, not layers))
 
     image = Tensor(np.zeros((1, workload.side, workload.side, 3), np.float32))
     with no_grad(), composed(), observe(note):
         make_network(workload)(image)
+    return layers
+
+
+def distinct_convolutions(workload: Workload) -> list[Layer]:
+    """List the convolutions of a network, each shape once."""
+    layers: dict[Any, Layer] = {}
+    for layer in convolutions_of(workload):
+        layers.setdefault((layer.x_shape, layer.w_shape), layer)
     return list(layers.values())
 
 
@@ -118,6 +142,12 @@ def minicnn_seconds(layer: Layer, precision: str) -> list[float]:
     with on_device_of(x):
         runs = [forward, backward((True, False)), backward((False, True))]
         return [seconds_per_call([run], CALLS, REPEATS) for run in runs]
+
+
+def im2col_seconds(layer: Layer, precision: str) -> list[float]:
+    """Time it without Winograd's algorithm."""
+    with no_winograd():
+        return minicnn_seconds(layer, precision)
 
 
 def cudnn_seconds(layer: Layer, precision: str) -> list[float]:

@@ -50,7 +50,7 @@ def compare(workload: Workload, precision: str, notes: Notes, deadline: float) -
     _, labels = workload.images_and_labels()
     teams: list[tuple[GpuContender, Any]] = []
     entries: list[dict[str, Any]] = []
-    for contender in contenders(workload.training):
+    for contender in contenders(workload.training, precision):
         entry: dict[str, Any] = {
             "name": contender.name,
             "title": contender.title,
