@@ -7,7 +7,7 @@ import pytest
 
 import host_cuda
 from minicnn import backend
-from minicnn.cuda import cublas, graph, kernels
+from minicnn.cuda import cublas, graph, kernels, products
 
 no_compiler = pytest.mark.skipif(
     host_cuda.compiler() is None, reason="no C++ compiler that could compile the kernels for the CPU"
@@ -31,6 +31,7 @@ def emulated_gpu(monkeypatch) -> Iterator[None]:
     monkeypatch.setattr(cublas, "_library", lambda: library)
     monkeypatch.setattr(cublas, "_state", cublas._ThreadState())
     monkeypatch.setattr(graph, "_state", graph._ThreadState())
+    monkeypatch.setattr(products, "_precision", "highest")  # and afterwards what it was
     with emulated_cupy.installed():
         backend._import_cupy.cache_clear()
         yield
@@ -45,6 +46,7 @@ def emulated_gpu(monkeypatch) -> Iterator[None]:
 def gpu(request, monkeypatch) -> Iterator[str]:
     """Give the name of a GPU, real or not."""
     if request.param == "device":
+        monkeypatch.setattr(products, "_precision", "highest")
         yield "cuda"
     else:
         with emulated_gpu(monkeypatch):
