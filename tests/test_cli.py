@@ -472,6 +472,25 @@ def test_predict_names_the_others_if_one_image_is_bad(finished, photos, tmp_path
     assert all(line.startswith("minicnn: error: ") for line in lines)
 
 
+def test_python_m_minicnn():
+    command = [sys.executable, "-m", "minicnn", "summary", "nothing"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("minicnn: error: ")
+
+
+def test_names_of_files_do_not_command_the_terminal(finished, photos, tmp_path, capsys):
+    (tmp_path / "\x1b[2J.png").write_bytes((photos / "red" / "0.png").read_bytes())
+    (tmp_path / "\x1b[31m\nred.png").write_bytes(b"no image")
+    assert main(["predict", str(finished), *map(str, sorted(tmp_path.iterdir()))]) == 2
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == f"{tmp_path}/\\x1b[2J.png"
+    assert err.startswith(f"minicnn: error: {tmp_path}/\\x1b[31m red.png: ")
+    assert err.count("\n") == 1
+    line = fails(capsys, "train", "--\x1b[2J")
+    assert "unrecognized arguments: --\\x1b[2J" in line
+
+
 def test_predict_with_the_weights_of_another_program(photos, tmp_path, capsys):
     header = json.dumps({"a": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}).encode()
     path = tmp_path / "bf16.safetensors"
