@@ -241,6 +241,8 @@ def _as_flag(name: str, value: Any) -> str:
 def program() -> str:
     """Give the word that starts this command in the user's shell: a path if no environment is active."""
     started_as = Path(sys.argv[0])
+    if started_as.name == "__main__.py":  # python -m minicnn
+        return f"{shlex.quote(sys.executable)} -m minicnn"
     if started_as.name != "minicnn" or shutil.which("minicnn") == str(started_as):
         return "minicnn"
     return shlex.quote(os.path.relpath(started_as))

@@ -15,18 +15,10 @@ from minicnn import data, models, nn, study
 from minicnn.cli import main
 from minicnn.cli.experiment import injection as injection_cli
 from minicnn.cli.networks import load_network
-from minicnn.parallel import get_num_threads, set_num_threads
 from minicnn.random import Stream, counter_generator
 from minicnn.training.checkpoint import DataFacts
 from minicnn.training.config import Config
 from minicnn.training.run_folder import RunFolder
-
-
-@pytest.fixture(autouse=True)
-def undo_threads():
-    before = get_num_threads()
-    yield
-    set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)

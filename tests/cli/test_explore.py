@@ -10,16 +10,8 @@ import pytest
 from PIL import Image
 
 from minicnn.cli import main
-from minicnn.parallel import get_num_threads, set_num_threads
 
 SMALL = ["--width", "0.02"]
-
-
-@pytest.fixture(autouse=True)
-def undo_threads():
-    before = get_num_threads()
-    yield
-    set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
