@@ -36,8 +36,8 @@ from minicnn.errors import UsageError
 TILE_BYTES = 4 << 20
 
 # The same on a GPU, whose cores work on a tile together: there has to be work for all of them. Reckoned, not
-# measured (python -m benchmarks.gpu reckon): with 16 MiB an H200's convolutions in training would take 1.3
-# times as long as with the whole batch at once, with 64 MiB 1.05 times.
+# measured (python -m benchmarks.gpu reckon): with 16 MiB a network's convolutions would take 1.3 to 1.4 times
+# as long as with the whole batch at once, with 64 MiB 1.05 to 1.1 times.
 GPU_TILE_BYTES = 64 << 20
 
 # NumPy gathers rows of a strided array in a buffer if they are short in comparison to it. For rows of some

@@ -17,6 +17,7 @@ from benchmarks.gpu.sizes import Sizes
 from minicnn import optim
 from minicnn.cuda.launch import C_TYPES, THREADS, launch
 from minicnn.cuda.random import DeviceGenerator
+from minicnn.ops import winograd_on_gpu
 from minicnn.ops.avg_pool import AvgPool2d
 from minicnn.ops.bias_relu import add_bias, mask_and_sum
 from minicnn.ops.cross_entropy import CrossEntropy
@@ -24,12 +25,13 @@ from minicnn.ops.im2col import col2im, im2col
 from minicnn.ops.lrn import LocalResponseNorm
 from minicnn.ops.max_pool import MaxPoolKernel
 from minicnn.ops.winograd import count_blocks
-from minicnn.ops.winograd_on_gpu import PLACES, launch_transform
+from minicnn.ops.winograd_on_gpu import PATCH
 from minicnn.shapes import Window, window
 
 Shape = tuple[int, ...]
 Run = Callable[[], Any]
 FLOAT = np.dtype(np.float32)
+OUT = object()  # stands for the array that a function writes into
 
 
 class KernelCase(NamedTuple):
@@ -203,30 +205,24 @@ def winograd_cases(layer: str, shape: Shape, CO: int) -> Iterator[KernelCase]:
     """The transforms of a 3x3 convolution: each reads one side and writes the other."""
     N, H, W, CI = shape
     w = window("conv2d", (H, W), 3, 1, 1)
-    y_shape, w_shape, U_shape = (N, H, W, CO), (3, 3, CI, CO), (PLACES, CI, CO)
+    where = f"{described(layer, shape)} to {CO}"
     patches = N * math.prod(count_blocks(w))
-    sides = {
-        "transform_patches": (shape, (PLACES, patches, CI)),
-        "transform_gradients": (y_shape, (PLACES, patches, CO)),
-        "transform_products": ((PLACES, patches, CO), y_shape),
-        "transform_filters": (w_shape, U_shape),
-        "transform_filter_gradients": (U_shape, w_shape),
-    }
+    x, y, filters = shape, (N, H, W, CO), (3, 3, CI, CO)
+    V, M, U = (PATCH, patches, CI), (PATCH, patches, CO), (PATCH, CI, CO)
 
-    def case(kernel: str, source_shape: Shape, target_shape: Shape) -> KernelCase:
+    def case(transform: Callable[..., Any], source: Shape, target: Shape, *arguments: Any) -> KernelCase:
         def make() -> Run:
-            source, target = normal(*source_shape), normal(*target_shape)
-            if "filter" in kernel:
-                return lambda: launch_transform(kernel, CI, source, target)
-            size, C = count_blocks(w), target_shape[-1]
-            padding = (1, 1) if kernel == "transform_patches" else ()
-            return lambda: launch_transform(kernel, patches, source, target, *size, H, W, C, *padding)
+            array = normal(*source)
+            given = [normal(*target) if argument is OUT else argument for argument in arguments]
+            return lambda: transform(array, *given)
 
-        return KernelCase(
-            kernel, f"{described(layer, shape)} to {CO}", floats(source_shape, target_shape), make
-        )
+        return KernelCase(transform.__name__, where, floats(source, target), make)
 
-    yield from (case(kernel, *shapes) for kernel, shapes in sides.items())
+    yield case(winograd_on_gpu.input_transform, x, V, w)
+    yield case(winograd_on_gpu.output_transform, M, y, w, OUT)
+    yield case(winograd_on_gpu.output_transform_backward, y, M, w)
+    yield case(winograd_on_gpu.filter_transform, filters, U)
+    yield case(winograd_on_gpu.filter_transform_backward, U, filters, OUT)
 
 
 def columns_shape(shape: Shape, w: Window) -> Shape:

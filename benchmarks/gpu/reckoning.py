@@ -20,7 +20,8 @@ from benchmarks.gpu.parts.convolutions import Layer, convolutions_of
 from benchmarks.gpu.report import table
 from benchmarks.gpu.sizes import FULL, MIB
 from minicnn.ops import winograd
-from minicnn.ops.winograd_on_gpu import LEAST_CHANNELS, PLACES
+from minicnn.ops.winograd_on_gpu import PATCH, pays
+from minicnn.parallel import GPU_TILE_BYTES
 
 NUMBER = 4  # bytes
 START = 2e-6  # seconds from one kernel to the next in a recorded graph
@@ -68,6 +69,12 @@ class Gpu:
         return max(min(times), count * (M * K + K * N + M * N) * NUMBER / self.copy_rate) + START
 
 
+def tiles_of(images: int, image_bytes: int, tile_bytes: int) -> tuple[int, int]:
+    """Return how many tiles a batch is cut into, and how many images the largest of them has."""
+    tiles = max(1, min(images, math.ceil(images * image_bytes / tile_bytes)))
+    return tiles, math.ceil(images / tiles)
+
+
 def im2col_seconds(layer: Layer, gpu: Gpu, tile_bytes: int, training: bool) -> float:
     """Add up a convolution's products and columns, forward and, for training, backward."""
     N, H, W, CI = layer.x_shape
@@ -75,74 +82,72 @@ def im2col_seconds(layer: Layer, gpu: Gpu, tile_bytes: int, training: bool) -> f
     window = layer.window
     pixels, taps = window.OH * window.OW, KH * KW
     patches = 0 if window.is_pointwise else taps
-    image_bytes = pixels * (patches * CI + CI + CO) * NUMBER
-    tiles = max(1, min(N, math.ceil(N * image_bytes / tile_bytes)))
-    images = math.ceil(N / tiles)
-    M = images * pixels
+    tiles, n = tiles_of(N, pixels * (patches * CI + CI + CO) * NUMBER, tile_bytes)
 
     def columns(channels: int) -> float:
-        return gpu.move(images * (H * W + pixels * taps) * channels) if patches else 0.0
+        return gpu.move(n * (H * W + pixels * taps) * channels) if patches else 0.0
 
-    seconds = columns(CI) + gpu.multiply(M, CO, taps * CI)
+    seconds = columns(CI) + gpu.multiply(n * pixels, CO, taps * CI)
     if training:
-        seconds += columns(CI) + gpu.multiply(taps * CI, CO, M)
+        seconds += columns(CI) + gpu.multiply(taps * CI, CO, n * pixels)
         if not layer.is_first:
-            seconds += columns(CO) + gpu.multiply(images * H * W, CI, taps * CO)
+            seconds += columns(CO) + gpu.multiply(n * H * W, CI, taps * CO)
     return tiles * seconds
 
 
-def winograd_seconds(layer: Layer, gpu: Gpu, training: bool) -> float:
-    """Add up products and transforms, of the whole batch at once: there are 36 products to fill the cores."""
+def winograd_seconds(layer: Layer, gpu: Gpu, tile_bytes: int, training: bool) -> float:
+    """Add up a convolution's products and transforms, forward and, for training, backward."""
     N, H, W, CI = layer.x_shape
     CO = layer.w_shape[3]
     window = layer.window
-    patches = N * math.prod(winograd.count_blocks(window))
-    x, y, filters = N * H * W * CI, N * window.OH * window.OW * CO, 9 * CI * CO
-    V, M, U = (PLACES * numbers for numbers in (patches * CI, patches * CO, CI * CO))
+    blocks = math.prod(winograd.count_blocks(window))
+    tiles, n = tiles_of(N, PATCH * blocks * (CI + CO) * NUMBER, tile_bytes)
+    x, y, filters = n * H * W * CI, n * window.OH * window.OW * CO, 9 * CI * CO
+    V, M, U = (PATCH * numbers for numbers in (n * blocks * CI, n * blocks * CO, CI * CO))
+    transform_filters = gpu.move(filters + U)
 
-    def convolve(image: int, V: int, CI: int, M: int, CO: int, result: int) -> float:
-        transforms = gpu.move(filters + U) + gpu.move(image + V) + gpu.move(M + result)
-        return transforms + gpu.multiply(patches, CO, CI, PLACES)
+    def convolve(CI: int, CO: int) -> float:
+        """One way as the other: x and V, M and y change places in the gradient of x."""
+        return gpu.move(x + V) + gpu.multiply(n * blocks, CO, CI, PATCH) + gpu.move(M + y)
 
-    seconds = convolve(x, V, CI, M, CO, y)
+    seconds = transform_filters + tiles * convolve(CI, CO)
     if training:
-        transforms = gpu.move(x + V) + gpu.move(y + M) + gpu.move(U + filters)
-        seconds += transforms + gpu.multiply(CI, CO, patches, PLACES)
+        of_filters = gpu.move(x + V) + gpu.move(y + M) + gpu.multiply(CI, CO, n * blocks, PATCH)
+        seconds += tiles * (of_filters + transform_filters)
         if not layer.is_first:
-            seconds += convolve(y, M, CO, V, CI, x)
+            seconds += transform_filters + tiles * convolve(CO, CI)
     return seconds
+
+
+def seconds_as_installed(layer: Layer, gpu: Gpu, tile_bytes: int, training: bool) -> float:
+    """Let minicnn choose the algorithm."""
+    N, _, _, CI = layer.x_shape
+    taken = winograd.fits(layer.window) and pays(layer.window, CI, layer.w_shape[3], N)
+    return (winograd_seconds if taken else im2col_seconds)(layer, gpu, tile_bytes, training)
 
 
 def report(gpu: Gpu, tiles: Sequence[int] = FULL.tiles) -> str:
     """Write tables of tiles and of algorithms, for the networks that gpu-check measures."""
-    tflops, gigabytes = gpu.product_flops / 1e12, gpu.copy_rate / 1e9
-    note = (
-        f"Reckoned, not measured. {gpu.cores} multiprocessors, {tflops:g} TFLOP/s in products and "
-        f"{gigabytes:g} GB/s in copies. Milliseconds of all convolutions of a step, by tiles in MiB; "
-        "in the last column with Winograd's algorithm where it is faster."
-    )
-    by_layer_note = (
-        f"3x3 convolutions in training, ms. Winograd's algorithm is taken from {LEAST_CHANNELS} channels on."
-    )
     rows, by_layer = [], []
     for workload in FULL.workloads():
         layers = convolutions_of(workload)
-        times = [
-            sum(im2col_seconds(layer, gpu, tile, workload.training) for layer in layers) for tile in tiles
-        ]
-        total = 0.0
+        for name, seconds in (("im2col", im2col_seconds), ("with Winograd", seconds_as_installed)):
+            totals = [sum(seconds(layer, gpu, tile, workload.training) for layer in layers) for tile in tiles]
+            rows.append([f"{workload.title}, {name}", *(f"{1e3 * total:.1f}" for total in totals)])
         for layer in layers:
-            by_im2col = im2col_seconds(layer, gpu, tiles[-1], workload.training)
-            total += by_im2col
-            if winograd.fits(layer.window):
-                by_winograd = winograd_seconds(layer, gpu, workload.training)
-                total += min(0.0, by_winograd - by_im2col)
-                if workload.training:
-                    by_layer.append([
-                        layer.described, f"{1e3 * by_im2col:.3f}", f"{1e3 * by_winograd:.3f}",
-                        f"{by_im2col / by_winograd:.2f}",
-                    ])  # fmt: skip
-        rows.append([workload.title, *(f"{1e3 * t:.1f}" for t in times), f"{1e3 * total:.1f}"])
-    heading = ["", *(f"{tile / MIB:g}" for tile in tiles), "Winograd"]
-    by_layer_heading = ["", "im2col", "Winograd", "times as fast"]
-    return "\n\n".join([note, table(heading, rows), by_layer_note, table(by_layer_heading, by_layer)])
+            if workload.training and winograd.fits(layer.window):
+                by_im2col, by_winograd = (
+                    way(layer, gpu, GPU_TILE_BYTES, True) for way in (im2col_seconds, winograd_seconds)
+                )
+                cells = f"{1e3 * by_im2col:.3f}", f"{1e3 * by_winograd:.3f}", f"{by_im2col / by_winograd:.2f}"
+                by_layer.append([layer.described, *cells])
+    tflops, gigabytes = gpu.product_flops / 1e12, gpu.copy_rate / 1e9
+    note = (
+        f"Reckoned, not measured: {gpu.cores} multiprocessors, {tflops:g} TFLOP/s in products and "
+        f"{gigabytes:g} GB/s in copies. Milliseconds of all convolutions of a step, by tiles in MiB:"
+    )
+    by_layer_note = f"3x3 convolutions in training, ms, with tiles of {GPU_TILE_BYTES / MIB:g} MiB:"
+    return "\n\n".join([
+        note, table(["", *(f"{tile / MIB:g}" for tile in tiles)], rows),
+        by_layer_note, table(["", "im2col", "Winograd", "times as fast"], by_layer),
+    ])  # fmt: skip

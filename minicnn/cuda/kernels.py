@@ -40,11 +40,11 @@ KERNELS: dict[str, list[str]] = {
     "optimizer.cu": _instances(["sgd_step", "move_average", "sums_of_squares", "clip"], FLOATS),
     "winograd.cu": _instances(
         [
-            "transform_patches",
-            "transform_gradients",
-            "transform_products",
-            "transform_filters",
-            "transform_filter_gradients",
+            "input_transform",
+            "output_transform_backward",
+            "output_transform",
+            "filter_transform",
+            "filter_transform_backward",
         ],
         FLOATS,
     ),

@@ -66,25 +66,21 @@ def product(a: Array, b: Array, out: Array) -> None:
     """Write a @ b into out: CuPy arrays (M, K), (K, N), (M, N) of one dtype, float32 or float64.
 
     The numbers in a row of `out` lie side by side; a and b may be transposed, or parts of larger matrices.
-    Stacks (G, M, K), (G, K, N), (G, M, N) are multiplied one by one, by a single call if cuBLAS can.
+    Stacks (G, M, K), (G, K, N), (G, M, N) are multiplied one by one, in a single call.
     """
     if out.ndim == 2:
         a, b, out = a[None], b[None], out[None]
     (count, M, K), N = a.shape, b.shape[2]
     leading = max(out.strides[1] // out.itemsize, N) if M > 1 else N
     result = cublas.Operand(out, leading, _numbers_apart(out))
-    if count > 1 and result.apart < M * leading:  # cuBLAS wants one result after the other
-        for a_part, b_part, out_part in zip(a, b, out, strict=True):
-            product(a_part, b_part, out_part)
-    else:
-        cublas.gemm(N, M, K, _as_operand(b), _as_operand(a), result, count, tf32=_precision == "high")
+    cublas.gemm(N, M, K, _as_operand(b), _as_operand(a), result, count, tf32=_precision == "high")
 
 
 def _as_operand(matrices: Array) -> cublas.Operand:
     """Describe matrices (G, rows, columns) to cuBLAS; copied if they lie in memory as it cannot read them."""
     (_, rows, columns), (apart, down, along) = matrices.shape, matrices.strides
     item = matrices.itemsize
-    if apart % item == 0:
+    if apart >= 0 and apart % item == 0:
         if (along == item or columns == 1) and (down >= columns * item or rows == 1) and down % item == 0:
             leading = max(down // item if rows > 1 else 1, columns)
             return cublas.Operand(matrices, leading, _numbers_apart(matrices))

@@ -31,6 +31,11 @@ def no_kernels() -> Iterator[None]:
         _state.enabled = before
 
 
+def kernels_enabled() -> bool:
+    """Tell whether this thread is outside of `no_kernels`."""
+    return _state.enabled
+
+
 def uses_kernels(x: Array) -> bool:
     """Tell whether an op on x takes kernels: on a GPU, for float32 and float64, outside of `no_kernels`."""
     return array_module(x) is not np and x.dtype.char in "fd" and _state.enabled

@@ -1,25 +1,26 @@
 // Winograd's algorithm F(4x4, 3x3): its transforms. The 36 matrix products between them are cuBLAS's.
 //
-//     V[a, b] = B^T d B        of patches d (6, 6) of x
-//     U[a, b] = G w G^T        of filters w (3, 3)
-//     y       = A^T M A        blocks (4, 4) of the output
-//     gM      = A gy A^T       and backward, for the gradient of the filters:
-//     gw      = G^T gU G
+//     input_transform             V  = B^T d B      of patches d (6, 6) of x
+//     filter_transform            U  = G w G^T      of filters w (3, 3)
+//     output_transform            y  = A^T M A      blocks (4, 4) of the output
+//     output_transform_backward   gM = A gy A^T
+//     filter_transform_backward   gw = G^T gU G
 //
-//     V, M, gM  (36, P, C)         a matrix for each place (a, b); P = N*BH*BW patches
+//     V, M, gM  (36, P, C)         a matrix for each number (a, b) of a patch; P = N*BH*BW patches
 //     U, gU     (36, CI, CO)
 //     x, gy, y  (N, H, W, C)       the pixels lie `step` numbers apart, so x may be some channels of more
 //     w, gw     (3, 3, CI, CO)
 //
-// Each is a small square between two small matrices, for one channel: a thread reads the square, multiplies, and writes
-// what it gets. Neighbouring threads have neighbouring channels.
+// Each is a small square between two small matrices, for one channel: a thread reads the square, multiplies it from both
+// sides, and writes what comes out. Neighbouring threads have neighbouring channels. (Lavin and Gray, who name the
+// transforms, call a patch a tile; here that is a part of a batch.)
 //
 // The derivation is in docs/ops/winograd.md; minicnn/ops/winograd_on_gpu.py starts these kernels.
 #include "common.cuh"
 
 // B^T, G and A^T as `toom_cook` of minicnn/ops/winograd.py finds them for 0, 2/3, -2/3, 3/2, -3/2 and infinity. What is
 // known when this is compiled costs nothing: multiplications by zero are left out.
-struct TransformOfPatches {
+struct InputTransform {
     static constexpr int ROWS = 6, COLUMNS = 6;
     __device__ static constexpr double at(int row, int column) {
         constexpr double BT[ROWS][COLUMNS] = {
@@ -34,7 +35,7 @@ struct TransformOfPatches {
     }
 };
 
-struct TransformOfFilters {
+struct FilterTransform {
     static constexpr int ROWS = 6, COLUMNS = 3;
     __device__ static constexpr double at(int row, int column) {
         constexpr double G[ROWS][COLUMNS] = {
@@ -49,7 +50,7 @@ struct TransformOfFilters {
     }
 };
 
-struct TransformOfProducts {
+struct OutputTransform {
     static constexpr int ROWS = 4, COLUMNS = 6;
     __device__ static constexpr double at(int row, int column) {
         constexpr double AT[ROWS][COLUMNS] = {
@@ -132,58 +133,58 @@ __device__ __forceinline__ void read_pixels(
     }
 }
 
-// What a thread works on: channel c of one of `patches`, which count (n, row of blocks, column of blocks); `number` is
-// its place in a matrix (patches, C), and (h, w) the first pixel of its block. For filters, input channels are the rows.
-struct Place {
+// What a thread works on: channel c of one of the patches, which count (n, row of blocks, column of blocks). (h, w) is the
+// first pixel of its block, and `offset` where its number is in a matrix (patches, C).
+struct Work {
     int n, h, w, c;
-    long long number;
+    long long offset;
     bool exists;
 };
 
-__device__ __forceinline__ Place place_of_thread(int patches, int C, int BH, int BW) {
+__device__ __forceinline__ Work work_of_thread(int patches, int C, int BH, int BW) {
     const int patch = blockIdx.x * blockDim.y + threadIdx.y, c = blockIdx.y * blockDim.x + threadIdx.x;
     const int n = patch / (BH * BW), h = patch / BW % BH * 4, w = patch % BW * 4;
     return {n, h, w, c, (long long)patch * C + c, patch < patches && c < C};
 }
 
 template <typename T>
-__global__ void transform_patches(
+__global__ void input_transform(
     const T* __restrict__ x, T* __restrict__ V, int patches, int C, int BH, int BW, int H, int W, int x_step, int top,
     int left
 ) {
-    const Place at = place_of_thread(patches, C, BH, BW);
+    const Work at = work_of_thread(patches, C, BH, BW);
     if (!at.exists) return;
     T d[6][6], v[6][6];
     read_pixels(x + (long long)at.n * H * W * x_step + at.c, at.h - top, at.w - left, H, W, x_step, d);
-    transform<TransformOfPatches>(d, v);
+    transform<InputTransform>(d, v);
     const long long matrix = (long long)patches * C;
-    write_square(V + at.number, 6 * matrix, matrix, v);
+    write_square(V + at.offset, 6 * matrix, matrix, v);
 }
 
 template <typename T>
-__global__ void transform_gradients(
+__global__ void output_transform_backward(
     const T* __restrict__ gy, T* __restrict__ gM, int patches, int C, int BH, int BW, int OH, int OW, int gy_step
 ) {
-    const Place at = place_of_thread(patches, C, BH, BW);
+    const Work at = work_of_thread(patches, C, BH, BW);
     if (!at.exists) return;
     T g[4][4], gm[6][6];
     read_pixels(gy + (long long)at.n * OH * OW * gy_step + at.c, at.h, at.w, OH, OW, gy_step, g);
-    transform<Transposed<TransformOfProducts>>(g, gm);
+    transform<Transposed<OutputTransform>>(g, gm);
     const long long matrix = (long long)patches * C;
-    write_square(gM + at.number, 6 * matrix, matrix, gm);
+    write_square(gM + at.offset, 6 * matrix, matrix, gm);
 }
 
 // The blocks of the last row and column may reach beyond the image.
 template <typename T>
-__global__ void transform_products(
+__global__ void output_transform(
     const T* __restrict__ M, T* __restrict__ y, int patches, int C, int BH, int BW, int OH, int OW, int y_step
 ) {
-    const Place at = place_of_thread(patches, C, BH, BW);
+    const Work at = work_of_thread(patches, C, BH, BW);
     if (!at.exists) return;
     T m[6][6], block[4][4];
     const long long matrix = (long long)patches * C;
-    read_square(M + at.number, 6 * matrix, matrix, m);
-    transform<TransformOfProducts>(m, block);
+    read_square(M + at.offset, 6 * matrix, matrix, m);
+    transform<OutputTransform>(m, block);
     T* image = y + (long long)at.n * OH * OW * y_step + at.c;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
@@ -196,23 +197,23 @@ __global__ void transform_products(
 }
 
 template <typename T>
-__global__ void transform_filters(const T* __restrict__ w, T* __restrict__ U, int CI, int CO) {
-    const Place at = place_of_thread(CI, CO, 1, 1);
+__global__ void filter_transform(const T* __restrict__ w, T* __restrict__ U, int CI, int CO) {
+    const Work at = work_of_thread(CI, CO, 1, 1);  // input channels in place of patches
     if (!at.exists) return;
     T filter[3][3], u[6][6];
     const long long matrix = (long long)CI * CO;
-    read_square(w + at.number, 3 * matrix, matrix, filter);
-    transform<TransformOfFilters>(filter, u);
-    write_square(U + at.number, 6 * matrix, matrix, u);
+    read_square(w + at.offset, 3 * matrix, matrix, filter);
+    transform<FilterTransform>(filter, u);
+    write_square(U + at.offset, 6 * matrix, matrix, u);
 }
 
 template <typename T>
-__global__ void transform_filter_gradients(const T* __restrict__ gU, T* __restrict__ gw, int CI, int CO) {
-    const Place at = place_of_thread(CI, CO, 1, 1);
+__global__ void filter_transform_backward(const T* __restrict__ gU, T* __restrict__ gw, int CI, int CO) {
+    const Work at = work_of_thread(CI, CO, 1, 1);  // input channels in place of patches
     if (!at.exists) return;
     T gu[6][6], g[3][3];
     const long long matrix = (long long)CI * CO;
-    read_square(gU + at.number, 6 * matrix, matrix, gu);
-    transform<Transposed<TransformOfFilters>>(gu, g);
-    write_square(gw + at.number, 3 * matrix, matrix, g);
+    read_square(gU + at.offset, 6 * matrix, matrix, gu);
+    transform<Transposed<FilterTransform>>(gu, g);
+    write_square(gw + at.offset, 3 * matrix, matrix, g);
 }

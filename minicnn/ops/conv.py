@@ -41,6 +41,8 @@ import numpy as np
 
 from minicnn.backend import Array, array_module
 from minicnn.buffers import empty
+from minicnn.cuda.products import get_float32_matmul_precision
+from minicnn.cuda.switch import uses_kernels
 from minicnn.errors import ShapeError
 from minicnn.ops import winograd, winograd_on_gpu
 from minicnn.ops.bias_relu import add_bias, sum_rows
@@ -133,13 +135,17 @@ def convolution_kernel(w: Array, window: Window, groups: int, images: int) -> Co
     """
     if winograd_enabled() and w.dtype == np.float32 and winograd.fits(window, groups):
         CI, CO = w.shape[2:]
-        if array_module(w) is not np:
-            if winograd_on_gpu.pays(w, window, images):
-                return GpuWinogradKernel(w, window)
-        else:
+        if array_module(w) is np:
             tiles = batch_tiles(images, winograd.bytes_per_image(window, CI, CO, w.itemsize))
             if winograd.pays(window, CI, images, len(tiles)):
                 return WinogradKernel(w, window)
+        elif (
+            uses_kernels(w)
+            and get_float32_matmul_precision() == "highest"  # in TF32 the errors would be too large
+            and window.of_input_gradient() is not None
+            and winograd_on_gpu.pays(window, CI, CO, images)
+        ):
+            return GpuWinogradKernel(w, window)
     return Im2colKernel(w, window, groups)
 
 

@@ -13,10 +13,11 @@ from minicnn.backend import Array, array_module, to_numpy
 from minicnn.cuda.graph import RecordedFunction, RecordingError
 from minicnn.cuda.products import get_float32_matmul_precision
 from minicnn.cuda.random import DeviceGenerator
+from minicnn.cuda.switch import kernels_enabled
 from minicnn.nn import Dropout, Module, total_loss
 from minicnn.parallel import pinned_blas
 from minicnn.random import Stream, counter_generator
-from minicnn.tensor import Tensor
+from minicnn.tensor import Tensor, winograd_enabled
 from minicnn.training.culprit import culprit
 from minicnn.training.metrics import count_heads
 from minicnn.training.nonfinite import guarded
@@ -151,7 +152,7 @@ class TrainingStep:
             *optimizer.addresses(),
             *(a.data.ptr for a in (average.averages if average else [])),
             (optimizer.momentum, optimizer.nesterov, config.clip_norm, config.aux_weight),
-            (self.model.training, get_float32_matmul_precision()),
+            (self.model.training, get_float32_matmul_precision(), winograd_enabled(), kernels_enabled()),
         )
 
     def _send(self) -> None:

@@ -8,6 +8,8 @@ from benchmarks.gpu import command_line
 from benchmarks.gpu.parts.convolutions import Layer
 from benchmarks.gpu.reckoning import START, Gpu, im2col_seconds, report, winograd_seconds
 from benchmarks.gpu.sizes import MIB
+from minicnn.ops.winograd_on_gpu import pays
+from minicnn.parallel import GPU_TILE_BYTES
 from minicnn.shapes import window
 
 GPU = Gpu(product_flops=1e9, copy_rate=math.inf, cores=4)
@@ -67,21 +69,46 @@ def test_winograd_moves_what_is_transformed():
     x, y, w = 10 * 64 * 50, 10 * 64 * 100, 9 * 50 * 100
     V, M, U = 36 * 40 * 50, 36 * 40 * 100, 36 * 50 * 100
     forward = (w + U) + (x + V) + (V + U + M) + (M + y)
-    seconds = winograd_seconds(convolution(), SLOW_MEMORY, training=False)
+    seconds = winograd_seconds(convolution(), SLOW_MEMORY, 1 << 40, training=False)
     assert seconds == pytest.approx(forward / 1000, rel=1e-3)
     filters = (x + V) + (y + M) + (V + M + U) + (U + w)
     images = (w + U) + (y + M) + (M + U + V) + (V + x)
-    seconds = winograd_seconds(convolution(), SLOW_MEMORY, training=True)
+    seconds = winograd_seconds(convolution(), SLOW_MEMORY, 1 << 40, training=True)
     assert seconds == pytest.approx((forward + filters + images) / 1000, rel=1e-3)
+    in_tiles = winograd_seconds(convolution(), SLOW_MEMORY, 1, training=True)
+    # Ten tiles read the filters again for each of three products, and write their gradient again.
+    assert in_tiles - seconds == pytest.approx(9 * (3 * U + (U + w)) / 1000, rel=1e-3)
+
+
+H200 = Gpu(52e12, 4e12, 132)
+
+
+@pytest.mark.parametrize("side", [4, 5, 8, 14, 32, 56])
+@pytest.mark.parametrize("images", [1, 16, 256])
+@pytest.mark.parametrize(("CI", "CO"), [(3, 64), (16, 32), (32, 32), (64, 192), (192, 384)])
+def test_the_rule_for_winograd_agrees_where_it_matters(side, images, CI, CO):
+    """Not where both are nearly as fast: the rule is for small GPUs, too, whose memory is slower."""
+    w = window("conv2d", (side, side), 3, 1, 1)
+    layer = Layer("layer", (images, side, side, CI), (3, 3, CI, CO), w, is_first=CI == 3)
+    by_im2col, by_winograd = (
+        way(layer, H200, GPU_TILE_BYTES, True) for way in (im2col_seconds, winograd_seconds)
+    )
+    if by_im2col > 1.5 * by_winograd:
+        assert pays(w, CI, CO, images)
+    if by_winograd > 1.1 * by_im2col:
+        assert not pays(w, CI, CO, images)
 
 
 def test_report(capsys):
-    text = report(Gpu(52e12, 4e12, 132), tiles=(16 * MIB, 64 * MIB))
-    assert "| W1-256 conv2, 256x32x32, 3x3, 64 to 192 |" in text
-    rows = [line for line in text.splitlines() if line.startswith(("| W1-256 training", "| W3-64 inference"))]
-    for row in rows:
-        small, large, by_winograd = (float(cell) for cell in row.split("|")[2:5])
-        assert small > large > by_winograd
-    assert len(rows) == 2
+    text = report(H200, tiles=(16 * MIB, 64 * MIB))
+    rows = {
+        line.split("|")[1].strip(): [float(cell) for cell in line.split("|")[2:-1]]
+        for line in text.splitlines()
+        if line.startswith("| W")
+    }
+    by_im2col, by_winograd = rows["W1-256 training, im2col"], rows["W1-256 training, with Winograd"]
+    assert by_im2col[0] > by_im2col[1] > by_winograd[1]
+    im2col, winograd, ratio = rows["W1-256 conv2, 256x32x32, 3x3, 64 to 192"]
+    assert ratio == pytest.approx(im2col / winograd, rel=0.01)
     assert command_line.main(["reckon", "--tflops", "1"]) == 0
     assert "1 TFLOP/s in products and 4000 GB/s" in capsys.readouterr().out

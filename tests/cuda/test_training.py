@@ -3,14 +3,14 @@
 import gc
 import json
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from minicnn import DeviceError, DeviceMemoryError, Tensor, nn
+from minicnn import DeviceError, DeviceMemoryError, Tensor, nn, no_kernels, no_winograd
 from minicnn import functional as F
 from minicnn.backend import to_device, to_numpy
 from minicnn.cli import main
@@ -507,6 +507,25 @@ def test_a_recorded_step_notices_what_has_changed(gpu, images, change):
             losses[device].append(step(x, labels, 0, number).loss)
         step.close()
     assert losses[gpu] == pytest.approx(losses["cpu"], rel=1e-4)
+
+
+@pytest.mark.parametrize("without", [no_winograd, no_kernels])
+def test_a_step_is_recorded_again_with_other_algorithms(stand_in, images, without):
+    """A replay, in which no layer is called, would go on with the old ones."""
+    config = Config(epochs=1, batch_size=4, lr=0.02, schedule="constant", device=stand_in)
+    model = network(config)
+    step = TrainingStep(model, TrainingState(model, config, steps_per_epoch=9))
+    x, labels = next(make_splits(images, config, SIZE).train.epoch(0))
+    forward, runs = model.conv.forward, []
+    model.conv.forward = lambda t: (runs.append(0), forward(t))[1]
+    counts = []
+    for number in range(6):
+        with without() if number == 5 else nullcontext():
+            step(x, labels, 0, number)
+        counts.append(len(runs))
+    step.close()
+    assert graph.WARM_UPS == 2
+    assert counts == [1, 2, 3, 3, 3, 4]
 
 
 def test_after_training_dropout_is_as_it_was(gpu, images):

@@ -9,6 +9,7 @@ import minicnn
 from minicnn import Tensor, no_kernels, no_winograd
 from minicnn import functional as F
 from minicnn.backend import to_device, to_numpy
+from minicnn.ops import winograd_on_gpu
 from minicnn.ops.conv import Im2colKernel, convolution_kernel
 from minicnn.ops.winograd_on_gpu import GpuWinogradKernel
 from minicnn.shapes import window
@@ -77,6 +78,34 @@ def test_many_channels_and_patches(gpu, rng):
         np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12 * abs(expected).max())
 
 
+@pytest.mark.parametrize("wanted", ["gx", "gw"])
+def test_makes_the_gradient_that_is_wanted_alone(stand_in, rng, wanted):
+    geometry = window("conv2d", (6, 5), 3, 1, 1)
+    shapes = (3, 3, 4, 2), (2, 6, 5, 4), (2, 6, 5, 2)
+    w, x, gy = (to_device(values(rng, *shape), stand_in) for shape in shapes)
+    kernel = GpuWinogradKernel(w, geometry)
+    kernel.prepare_input_gradient()
+    both, alone = ({"gx": x.copy(), "gw": w.copy()} for _ in range(2))
+    alone = {name: array if name == wanted else None for name, array in alone.items()}
+    kernel.gradients(x, gy, **both)
+    started = []
+    with pytest.MonkeyPatch.context() as patch:
+        original = winograd_on_gpu._launch
+        patch.setattr(
+            winograd_on_gpu, "_launch", lambda name, *rest: (started.append(name), original(name, *rest))[1]
+        )
+        kernel.gradients(x, gy, **alone)
+    np.testing.assert_array_equal(to_numpy(alone[wanted]), to_numpy(both[wanted]))
+    assert ("filter_transform_backward" in started) == (wanted == "gw")
+    assert ("output_transform" in started) == (wanted == "gx")
+
+
+def test_an_image_counts_as_its_transforms(stand_in):
+    """5 x 9 pixels take two by three blocks."""
+    w = to_device(np.ones((3, 3, 4, 7), np.float32), stand_in)
+    assert GpuWinogradKernel(w, window("conv2d", (5, 9), 3, 1, 1)).bytes_per_image == 36 * 6 * (4 + 7) * 4
+
+
 def test_float32_error_is_a_few_millionths_of_the_largest_value(gpu, rng):
     """As on the CPU (tests/ops/test_winograd.py); with 96 channels."""
     geometry = window("conv2d", (8, 8), 3, 1, 1)
@@ -88,6 +117,12 @@ def test_float32_error_is_a_few_millionths_of_the_largest_value(gpu, rng):
     for ours, expected in zip(*found, strict=True):
         assert ours.dtype == np.float32
         assert abs(ours - expected).max() < 4e-6 * abs(expected).max()
+
+
+@pytest.fixture
+def quick_start(monkeypatch):
+    """Let it pay for small batches, too, as if kernels were started at once."""
+    monkeypatch.setattr(winograd_on_gpu, "START", 0)
 
 
 def run(function, gpu, *arrays):
@@ -105,7 +140,7 @@ def inception(x, w3, *others):
 
 
 @pytest.mark.parametrize("op", ["conv2d", "conv2d_relu", "inception"])
-def test_ops_take_it_and_give_the_same(gpu, rng, op):
+def test_ops_take_it_and_give_the_same(gpu, quick_start, rng, op):
     """Once in one tile and once in several; a bias is added behind it."""
     x, w, b = (values(rng, *s, dtype=np.float32) for s in ((5, 15, 14, 32), (3, 3, 32, 6), (6,)))
     if op == "inception":
@@ -128,9 +163,23 @@ def test_ops_take_it_and_give_the_same(gpu, rng, op):
             np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5 * abs(expected).max())
 
 
+def test_rows_of_a_single_image(gpu, quick_start, rng, monkeypatch):
+    """A tile is some rows then, whose first and last see rows of others, and padding of two."""
+    x, w = values(rng, 1, 33, 62, 32, dtype=np.float32), values(rng, 3, 3, 32, 40, dtype=np.float32)
+    t, filters = Tensor(to_device(x, gpu)), Tensor(to_device(w, gpu))
+    geometry = window("conv2d", (33, 62), 3, 1, ((2, 0), (0, 2)))
+    assert isinstance(convolution_kernel(filters.data, geometry, 1, 1), GpuWinogradKernel)
+    with no_winograd():
+        expected = F.conv2d(t, filters, padding=((2, 0), (0, 2))).numpy()
+    for size in (1 << 30, 1 << 20, 1 << 17):
+        monkeypatch.setattr("minicnn.parallel.GPU_TILE_BYTES", size)
+        y = F.conv2d(t, filters, padding=((2, 0), (0, 2))).numpy()
+        np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5 * abs(expected).max())
+
+
 # ---- when it is taken ----
 
-LARGE = {"image": (16, 16), "channels": (32, 48), "images": 4}
+LARGE = {"image": (16, 16), "channels": (32, 48), "images": 16}
 
 
 def kernel_for(gpu, image, channels, images, kernel=3, stride=1, pad=1, groups=1, dtype=np.float32):
@@ -150,12 +199,12 @@ def test_large_3x3_convolutions_in_float32(gpu):
     "change",
     [
         {"dtype": np.float64},
-        {"groups": 2, "channels": (64, 48)},
+        {"groups": 2, "channels": (64, 96)},
         {"stride": 2},
         {"kernel": 5, "pad": 2},
         {"pad": 3},  # the gradient of x is no convolution then
-        {"channels": (31, 48)},
-        {"images": 3},
+        {"channels": (3, 48)},
+        {"images": 1},
         {"image": (5, 5), "images": 64},  # 64 pixels are computed for 25
     ],
     ids=str,

@@ -6,6 +6,7 @@ captured. So does the stand-in. Whoever goes round CuPy and calls the library it
 functions in `library()`: those are captured as cuBLAS's are.
 """
 
+import ctypes
 from types import SimpleNamespace
 from typing import Any
 
@@ -84,8 +85,6 @@ def _stored(
 
 def _scalar(address: int, dtype: Any) -> Any:
     """Read alpha or beta, in host memory."""
-    import ctypes
-
     if not address:
         raise CUBLASError(7, "alpha or beta is a null pointer")
     return np.frombuffer(ctypes.string_at(address, dtype.itemsize), dtype)[0]
@@ -105,7 +104,9 @@ def _gemm(
     a, keep_a = _stored(A, *shape_a, lda, strideA, count, dtype, "A")
     b, keep_b = _stored(B, *shape_b, ldb, strideB, count, dtype, "B")
     c, keep_c = _stored(C, m, n, ldc, strideC, count, dtype, "C")
-    if count > 1 and strideC < (n - 1) * ldc + m and m and n:
+    one_after_the_other = strideC >= (n - 1) * ldc + m
+    side_by_side = m <= strideC and (count - 1) * strideC + m <= ldc
+    if count > 1 and m and n and not one_after_the_other and not side_by_side:
         raise CUBLASError(7, f"matrices of C overlap: stride {strideC}")
     scale, share = _scalar(alpha, dtype), _scalar(beta, dtype)
     a = a.transpose(0, 2, 1) if transa else a
@@ -196,8 +197,9 @@ def library() -> Any:
         streams[address._obj.value] = (getDevice(), 0)
         return 0
 
-    def c_function(function: Any) -> Any:
+    def c_function(function: Any, long_long_at: tuple[int, ...] = ()) -> Any:
         def call(*args: Any) -> int:
+            assert all(isinstance(args[place], ctypes.c_longlong) for place in long_long_at), "a C int"
             values = [getattr(arg, "value", arg) or 0 for arg in args]
             try:
                 function(*values)
@@ -252,5 +254,5 @@ def library() -> Any:
         cublasSetWorkspace_v2=c_function(set_workspace),
         cublasSetMathMode=c_function(setMathMode),
         cublasGemmEx=c_function(gemm_ex),
-        cublasGemmStridedBatchedEx=c_function(gemm_strided_batched_ex),
+        cublasGemmStridedBatchedEx=c_function(gemm_strided_batched_ex, long_long_at=(10, 14, 19)),
     )
