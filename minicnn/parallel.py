@@ -291,6 +291,8 @@ def run_tiles(function: TileFunction, tiles: Sequence[Tile]) -> None:
 
 def sum_of_tiles(parts: Array) -> Array:
     """Add up what the tiles contribute, in their order: parts (tiles, ...) become (...)."""
+    if len(parts) == 1:
+        return parts[0]
     total = empty(parts.shape[1:], parts)
     parts.sum(axis=0, out=total)
     return total
