@@ -28,6 +28,7 @@ PARTS = {
     "ops": 25,
     "situations": 60,
     "sweep": 45,
+    "streams": 15,
 }
 LEAST_SECONDS = 5  # with less left a part is not begun
 

@@ -270,6 +270,20 @@ def sweep_section(found: Record) -> str:
     return "\n\n".join([*parts, table(["", "batch", "images/s"], rows)])
 
 
+def streams_section(found: Record) -> str:
+    """Compare the branches of modules in turn and side by side."""
+    rows = [
+        [
+            entry["module"], entry["precision"], f"{1e6 * entry['in_turn']:.0f}",
+            f"{1e6 * entry['side_by_side']:.0f}", f"{entry['in_turn'] / entry['side_by_side']:.2f}",
+        ]
+        for entry in found.get("modules", [])
+    ]  # fmt: skip
+    note = "Microseconds of the four branches of an inception module, forward, in turn and on a stream each."
+    heading = ["", "", "in turn", "side by side", "times as fast"]
+    return "\n\n".join(["## Branches on streams of their own", note, table(heading, rows)])
+
+
 def situations_section(found: Record) -> str:
     """List what was seen."""
     lines = [
@@ -314,6 +328,7 @@ SECTIONS = {
     "convolutions": convolutions_section,
     "ops": ops_section,
     "sweep": sweep_section,
+    "streams": streams_section,
     "doctor": doctor_section,
 }
 

@@ -202,7 +202,7 @@ def test_check(stand_in, tmp_path, monkeypatch, capsys):
     """Every part but those that start processes of their own."""
     monkeypatch.setattr(command_line, "in_process_of_its_own", in_this_process)
     monkeypatch.setattr(situations, "minicnn_command", pretended_command)
-    parts = ["doctor", "speed", "kernels", "convolutions", "ops", "situations", "sweep"]
+    parts = ["doctor", "speed", "kernels", "convolutions", "ops", "situations", "sweep", "streams"]
     with emulated_cupy.limit_memory(400 << 20):
         status = command_line.main(["check", "--toy", "--output", str(tmp_path), "--parts", *parts])
     assert status == 0
@@ -219,6 +219,10 @@ def test_check(stand_in, tmp_path, monkeypatch, capsys):
         assert "cuDNN" in entry.get("problem", "cuDNN")
     assert [entry for entry in found["situations"]["situations"] if not entry["ok"]] == []
     assert len(found["sweep"]["tiles"]) == len(found["sweep"]["batches"]) == 1
+    assert [entry["module"] for entry in found["streams"]["modules"]][:2] == [
+        "W1-2 inception3a",
+        "W1-2 inception3b",
+    ]
     markdown = (tmp_path / "check.md").read_text()
     assert "6 tried, all as they should be" in markdown
     capsys.readouterr()
