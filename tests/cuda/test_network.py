@@ -1,6 +1,6 @@
 """Whole networks on a GPU against the CPU."""
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import pytest
@@ -8,6 +8,9 @@ import pytest
 from minicnn import Tensor, composed, models, nn, no_kernels, optim
 from minicnn.backend import to_device, to_numpy
 from minicnn.nn import Dropout
+from minicnn.ops import conv, inception, winograd
+from minicnn.ops.conv import Im2colKernel
+from minicnn.ops.winograd_on_gpu import GpuWinogradKernel
 from minicnn.training.metrics import count_heads
 
 
@@ -24,7 +27,21 @@ def run(network, images, labels, device):
     return [to_numpy(logits.data) for logits in out], {**gradients, "x": to_numpy(x.grad)}
 
 
-@pytest.mark.parametrize("path", [nullcontext, no_kernels, composed], ids=["kernels", "arrays", "composed"])
+@contextmanager
+def winograd_wherever_it_fits():
+    """In float64, too, where it can be compared exactly."""
+
+    def kernel(w, window, groups, images):
+        kind = GpuWinogradKernel if winograd.fits(window, groups) else Im2colKernel
+        return kind(w, window)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (conv, inception):
+            patch.setattr(module, "convolution_kernel", kernel)
+        yield
+
+
+@pytest.mark.parametrize("path", [nullcontext, no_kernels, composed, winograd_wherever_it_fits])
 def test_googlenet_cifar(gpu, rng, path):
     network = models.googlenet_cifar(width=0.25, rng=np.random.default_rng(0)).astype(np.float64)
     images, labels = rng.normal(size=(2, 32, 32, 3)), np.array([3, 8])
