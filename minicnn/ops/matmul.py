@@ -54,14 +54,18 @@ class MatMul(Function):
 
 
 def matrix_product(a: Array, b: Array) -> Array:
-    """Compute a @ b; two matrices by way of `multiply_into`, on which the other ops build too."""
-    if a.ndim == b.ndim == 2 and a.dtype == b.dtype and a.dtype.kind == "f" and a.size and b.size:
-        product = empty((a.shape[0], b.shape[1]), a)
-        with pinned_blas():  # the same bits for any number of threads
-            multiply_into(a, b, out=product)
-        return product
-    with pinned_blas():
-        return a @ b
+    """Compute a @ b; for floats by way of `multiply_into`, on which the other ops build too."""
+    if a.dtype != b.dtype or a.dtype.kind != "f" or not a.size or not b.size:
+        with pinned_blas():
+            return a @ b
+    rows = a[None, :] if a.ndim == 1 else a  # (..., M, K)
+    columns = b[:, None] if b.ndim == 1 else b  # (..., K, N)
+    stack = np.broadcast_shapes(rows.shape[:-2], columns.shape[:-2])
+    product = empty((*stack, rows.shape[-2], columns.shape[-1]), a)
+    with pinned_blas():  # the same bits for any number of threads
+        multiply_into(rows, columns, out=product)
+    M, N = a.shape[-2:-1], b.shape[-1:] if b.ndim > 1 else ()  # a vector leaves no axis behind
+    return product.reshape((*stack, *M, *N))
 
 
 def matmul(a: Any, b: Any) -> Tensor:
