@@ -12,16 +12,19 @@ from minicnn import data, models, nn, study
 from minicnn.cli.checks import check_output_file, is_untrained_model
 from minicnn.cli.images_of_run import load_images_of_run
 from minicnn.cli.measured_batch import seed_dropouts
+from minicnn.cli.network_sources import default_input, in_words, is_users_network, network_source
 from minicnn.cli.networks import INPUT_SIZE, build_network, load_network
 from minicnn.cli.train import resolve_config
 from minicnn.cli.values import model_name, positive_number, positive_whole_number, whole_number
-from minicnn.errors import UsageError
+from minicnn.errors import MinicnnError, UsageError
 from minicnn.parallel import set_num_threads
 from minicnn.tensor import Tensor, composed
-from minicnn.training.config import MODELS
+from minicnn.training.config import MODELS, Config
 
 # An untrained network looks at the embedded data set.
 SHAPES = 500
+
+COLOURS = 3
 
 SEED = 0  # of the weights of an untrained network, and of what dropout drops
 
@@ -31,6 +34,7 @@ examples:
   minicnn explore runs/googlenet-cifar-cifar10-1 --index 7
   minicnn explore runs/googlenet-cifar-cifar10-1 --image cat.jpg --module inception4a
   minicnn explore googlenet-cifar --width 0.25 --out small.html
+  minicnn explore my_network.py:make               a network of your own, for colour images
 """
 
 
@@ -44,14 +48,15 @@ class Subject(NamedTuple):
     image: np.ndarray  # (1, H, W, 3), normalised
     image_title: str
     label: int | None
+    is_users: bool = False
 
 
 def add_explore_flags(parser: argparse.ArgumentParser) -> None:
     """Add everything that `minicnn explore` understands."""
     parser.add_argument(
         "subject", metavar="RUN|MODEL", nargs="?", default="googlenet-cifar",
-        help=f"folder of a run, checkpoint file, or {' or '.join(MODELS)}, untrained "
-        "(default: googlenet-cifar)",
+        help=f"folder of a run, checkpoint file, or untrained {', '.join(MODELS)}, file.py:factory or "
+        "package.module:factory (default: googlenet-cifar)",
     )  # fmt: skip
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--image", metavar="FILE", help="an image of your own; its loss is that of --label")
@@ -85,17 +90,25 @@ def explore_command(options: argparse.Namespace) -> int:
     if options.threads is not None:
         set_num_threads(options.threads)
     check_output_file("--out", options.out)
-    subject = _untrained(options) if is_untrained_model(options.subject) else _trained(options)
-    network, names = subject.network, subject.class_names
+    if is_users_network(options.subject):
+        subject = _users(options)
+    elif is_untrained_model(options.subject):
+        subject = _untrained(options)
+    else:
+        subject = _trained(options)
+    network = subject.network
     module = _module_named(network, options.module)
 
     network.train()
     seed_dropouts(network, SEED)
     image = Tensor(subject.image, requires_grad=True)  # so that the walk goes on to the pixels
     with composed():
-        out = network(image)
+        out = _run(subject, image)
         predicted = int(out.logits.numpy()[0].argmax())
-        label = _label(options.label, names, predicted if subject.label is None else subject.label)
+        names, label = subject.class_names, subject.label
+        if out.logits.shape[1] != len(names):  # a network of the user's, for other classes
+            names, label = tuple(map(str, range(out.logits.shape[1]))), None
+        label = _label(options.label, names, predicted if label is None else label)
         loss = models.total_loss(out, np.array([label]), subject.aux_weight)
     file = study.explore(
         loss,
@@ -136,20 +149,59 @@ def _trained(options: argparse.Namespace) -> Subject:
 def _untrained(options: argparse.Namespace) -> Subject:
     model = model_name(options.subject)
     config = resolve_config({"model": model, "width": options.width or 1.0, "seed": SEED})
+    network = build_network(config, len(data.SHAPE_CLASS_NAMES))
+    return _on_an_embedded_image(
+        options, network, f"{model}, untrained", INPUT_SIZE[model], config.aux_weight
+    )
+
+
+def _users(options: argparse.Namespace) -> Subject:
+    if options.width is not None:
+        raise UsageError(f"--width: it is {options.subject} that decides how wide its network is")
+    network = network_source(options.subject).make()
+    shape = default_input(network, None if hasattr(network, "input_size") else INPUT_SIZE[MODELS[0]])
+    if len(shape) != 3 or shape[0] != shape[1] or shape[2] != COLOURS:
+        raise UsageError(
+            f"{options.subject}: expected a network for square images of {COLOURS} colours, got one for "
+            f"{'x'.join(map(str, shape))}; in Python, study.explore takes any loss"
+        )
+    subject = _on_an_embedded_image(options, network, options.subject, shape[0], Config.aux_weight)
+    return subject._replace(is_users=True)
+
+
+def _on_an_embedded_image(
+    options: argparse.Namespace, network: nn.Module, network_title: str, size: int, aux_weight: float
+) -> Subject:
+    """Show an untrained network an image of the embedded data set, or the user's."""
     if options.data_dir is not None:
         raise UsageError("--data-dir: only a trained network has a data set; use --image for a picture")
-    names = data.SHAPE_CLASS_NAMES
-    network = build_network(config, len(names))
     images, labels = data.load_shapes(SHAPES, seed=0)
     normalisation = data.Normalisation.from_images(images)
-    size = INPUT_SIZE[model]
     if options.image is not None:
         pixels, label, title = data.read_image(options.image, size), None, Path(options.image).name
     else:
         index = _index(options.index, len(images), "embedded images")
         pixels, label, title = _enlarged(images[index], size), int(labels[index]), f"embedded image {index}"
     image = normalisation.apply(pixels[None])
-    return Subject(network, f"{model}, untrained", config.aux_weight, names, image, title, label)
+    return Subject(network, network_title, aux_weight, data.SHAPE_CLASS_NAMES, image, title, label)
+
+
+def _run(subject: Subject, image: Tensor) -> nn.GoogLeNetOutput:
+    """Run the network on the image; logits alone count as those of a main head without others."""
+    try:
+        out = subject.network(image)
+    except MinicnnError:
+        raise
+    except Exception as error:  # the user's code may raise anything; an error of ours is no bad input
+        if not subject.is_users:
+            raise
+        raise UsageError(f"{subject.title}: running it failed: {in_words(error)}") from None
+    if isinstance(out, Tensor):
+        out = nn.GoogLeNetOutput(out, None, None)
+    if not isinstance(out, nn.GoogLeNetOutput) or out.logits.ndim != 2:
+        what = f"shape {out.logits.shape}" if isinstance(out, nn.GoogLeNetOutput) else type(out).__name__
+        raise UsageError(f"{subject.title}: expected it to return logits (1, classes), got {what}")
+    return out
 
 
 def _index(index: int | None, count: int, what: str) -> int:

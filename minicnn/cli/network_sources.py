@@ -50,6 +50,11 @@ def named_networks() -> dict[str, Callable[[float | None], Module]]:
     }
 
 
+def is_users_network(text: str) -> bool:
+    """Tell whether a text names a network of the user's, and neither one of ours nor a file."""
+    return ":" in text and text.rpartition(":")[2].isidentifier() and not Path(text).exists()
+
+
 def network_source(text: str) -> NetworkSource:
     """Read the name of a network, "package.module:factory" or "file.py:factory"."""
     if ":" in text:
