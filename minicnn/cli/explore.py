@@ -12,19 +12,18 @@ from minicnn import data, models, nn, study
 from minicnn.cli.checks import check_output_file, is_untrained_model
 from minicnn.cli.images_of_run import load_images_of_run
 from minicnn.cli.measured_batch import seed_dropouts
-from minicnn.cli.network_sources import default_input, in_words, is_users_network, network_source
+from minicnn.cli.network_sources import in_words, is_users_network, users_image_network
 from minicnn.cli.networks import INPUT_SIZE, build_network, load_network
 from minicnn.cli.train import resolve_config
 from minicnn.cli.values import model_name, positive_number, positive_whole_number, whole_number
 from minicnn.errors import MinicnnError, UsageError
+from minicnn.nn.googlenet_output import as_output, described
 from minicnn.parallel import set_num_threads
 from minicnn.tensor import Tensor, composed
 from minicnn.training.config import MODELS, Config
 
 # An untrained network looks at the embedded data set.
 SHAPES = 500
-
-COLOURS = 3
 
 SEED = 0  # of the weights of an untrained network, and of what dropout drops
 
@@ -158,14 +157,8 @@ def _untrained(options: argparse.Namespace) -> Subject:
 def _users(options: argparse.Namespace) -> Subject:
     if options.width is not None:
         raise UsageError(f"--width: it is {options.subject} that decides how wide its network is")
-    network = network_source(options.subject).make()
-    shape = default_input(network, None if hasattr(network, "input_size") else INPUT_SIZE[MODELS[0]])
-    if len(shape) != 3 or shape[0] != shape[1] or shape[2] != COLOURS:
-        raise UsageError(
-            f"{options.subject}: expected a network for square images of {COLOURS} colours, got one for "
-            f"{'x'.join(map(str, shape))}; in Python, study.explore takes any loss"
-        )
-    subject = _on_an_embedded_image(options, network, options.subject, shape[0], Config.aux_weight)
+    network, size = users_image_network(options.subject)
+    subject = _on_an_embedded_image(options, network, options.subject, size, Config.aux_weight)
     return subject._replace(is_users=True)
 
 
@@ -196,12 +189,12 @@ def _run(subject: Subject, image: Tensor) -> nn.GoogLeNetOutput:
         if not subject.is_users:
             raise
         raise UsageError(f"{subject.title}: running it failed: {in_words(error)}") from None
-    if isinstance(out, Tensor):
-        out = nn.GoogLeNetOutput(out, None, None)
-    if not isinstance(out, nn.GoogLeNetOutput) or out.logits.ndim != 2:
-        what = f"shape {out.logits.shape}" if isinstance(out, nn.GoogLeNetOutput) else type(out).__name__
-        raise UsageError(f"{subject.title}: expected it to return logits (1, classes), got {what}")
-    return out
+    if (heads := as_output(out)) is None:
+        raise UsageError(
+            f"{subject.title}: expected it to return logits (N, classes) or a GoogLeNetOutput, "
+            f"got {described(out)}"
+        )
+    return heads
 
 
 def _index(index: int | None, count: int, what: str) -> int:

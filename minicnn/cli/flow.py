@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import NamedTuple
 
+from minicnn import study
 from minicnn.cli.checks import check_output_file, is_untrained_model
 from minicnn.cli.experiment.injection import injection_command
 from minicnn.cli.images_of_run import load_images_of_run
 from minicnn.cli.measured_batch import choose_batch, seed_dropouts
+from minicnn.cli.network_sources import in_words, is_users_network, users_image_network
 from minicnn.cli.networks import INPUT_SIZE, build_network, load_network
 from minicnn.cli.train import resolve_config
 from minicnn.cli.values import (
@@ -17,25 +20,46 @@ from minicnn.cli.values import (
     positive_whole_number,
     whole_number,
 )
-from minicnn.errors import UsageError
+from minicnn.errors import MinicnnError, UsageError
 from minicnn.nn import Module
 from minicnn.parallel import set_num_threads
-from minicnn.training import Config, Images, describe, load_images
+from minicnn.study.flow import GradientFlow
+from minicnn.training import Images, describe, load_images
 from minicnn.training.config import ACTIVATIONS, DATA, MODELS
 
 FORMATS = ("table", "markdown", "csv", "json")
 EXPERIMENTS = ("injection",)
 
-# Enough for steady figures, and small enough for the memory of a laptop.
-BATCH_SIZE = {"googlenet-cifar": 64, "googlenet": 8}
+# Enough images for steady figures, and few enough for the memory of a laptop.
+BATCH, SMALL_BATCH = 64, 8
+LARGE_IMAGE = 64  # pixels; beyond this, a batch is small
+
+
+class Subject(NamedTuple):
+    """A network with images to measure it on.
+
+    Attributes
+    ----------
+    size : int
+        Height and width of the images that it takes.
+    is_users : bool
+        Whether its code is the user's.
+    """
+
+    network: Module
+    images: Images
+    size: int
+    aux_weight: float
+    title: str
+    is_users: bool = False
 
 
 def add_flow_flags(parser: argparse.ArgumentParser) -> None:
     """Add all flags of the command."""
     parser.add_argument(
         "what", metavar="RUN|MODEL", nargs="?", default="googlenet-cifar",
-        help="a checkpoint or the folder of a run; or a network at initialisation, "
-        f"{' or '.join(MODELS)} (default: googlenet-cifar)",
+        help="a checkpoint or the folder of a run; or a network at initialisation: "
+        f"{', '.join(MODELS)}, file.py:factory or package.module:factory (default: googlenet-cifar)",
     )  # fmt: skip
     parser.add_argument("--data", choices=DATA, help="data set (default: the run's; shapes for a MODEL)")
     parser.add_argument("--data-dir", metavar="DIR", help="folder of the data (default: the run's)")
@@ -45,7 +69,7 @@ def add_flow_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--batch-size", metavar="B", type=positive_whole_number,
-        help="images (default: 64; 8 for googlenet)",
+        help="images (default: 64; 8 if they are larger than 64 pixels)",
     )  # fmt: skip
     parser.add_argument(
         "--width", metavar="W", type=positive_number,
@@ -92,8 +116,6 @@ def add_flow_flags(parser: argparse.ArgumentParser) -> None:
 
 def flow_command(options: argparse.Namespace) -> int:
     """Print the gradient of each layer, or do an experiment; returns the exit status."""
-    from minicnn import study
-
     if options.threads is not None:
         set_num_threads(options.threads)
     if options.png is not None:
@@ -104,11 +126,8 @@ def flow_command(options: argparse.Namespace) -> int:
         if getattr(options, name):
             raise UsageError(f"--{name} belongs to --experiment")
 
-    network, config, images, title = _network_and_images(options)
-    batch_size = options.batch_size or BATCH_SIZE[config.model]
-    x, labels = choose_batch(images, batch_size, INPUT_SIZE[config.model], options.seed, options.index)
-    seed_dropouts(network, options.seed)
-    flow = study.gradient_flow(network, x, labels, config.aux_weight)
+    subject = _subject(options)
+    flow = _measured(subject, options)
     shown = flow if options.layers is None else flow.only(options.layers)
     if options.format == "json":
         print(json.dumps(shown.to_json(), indent=1))
@@ -117,9 +136,9 @@ def flow_command(options: argparse.Namespace) -> int:
     elif options.format == "markdown":
         print(shown.as_markdown())
     else:
-        print(f"{title}\n{shown}")
+        print(f"{subject.title}\n{shown}")
     if options.png is not None:
-        flow.draw(options.png, title)
+        flow.draw(options.png, subject.title)
     return 0
 
 
@@ -136,23 +155,45 @@ def _injection(options: argparse.Namespace) -> int:
     return injection_command(options)
 
 
-def _network_and_images(options: argparse.Namespace) -> tuple[Module, Config, Images, str]:
-    """Find the network, its settings, the images and a title."""
-    if is_untrained_model(options.what):
+def _subject(options: argparse.Namespace) -> Subject:
+    """Find the network and its images."""
+    chosen = {
+        key: getattr(options, key)
+        for key in ("data", "data_dir", "width", "activation", "seed")
+        if getattr(options, key) is not None
+    }
+    if not is_users_network(options.what) and is_untrained_model(options.what):
         name = model_name(options.what)
-        asked = {
-            key: getattr(options, key)
-            for key in ("data", "data_dir", "width", "activation", "seed")
-            if getattr(options, key) is not None
-        }
-        config = resolve_config({"model": name, "width": 1.0, **asked})
+        config = resolve_config({"model": name, "width": 1.0, **chosen})
         images = load_images(config, INPUT_SIZE[name])
+        network = build_network(config, len(images.facts.class_names))
         title = f"{describe(config)}, {config.activation}, at initialisation"
-        return build_network(config, len(images.facts.class_names)), config, images, title
+        return Subject(network, images, INPUT_SIZE[name], config.aux_weight, title)
 
     for flag in ("width", "activation"):
-        if getattr(options, flag) is not None:
+        if flag in chosen:
             raise UsageError(f"--{flag}: {options.what} has its own; it can only be chosen for a MODEL")
+    if is_users_network(options.what):
+        network, size = users_image_network(options.what)
+        config = resolve_config(chosen)
+        title = f"{options.what} on {config.data}, as it is made"
+        return Subject(network, load_images(config, size), size, config.aux_weight, title, is_users=True)
     network, checkpoint, _ = load_network(options.what)
     config, images = load_images_of_run(checkpoint, options.data, options.data_dir)
-    return network, config, images, f"{describe(config)}, after {checkpoint.place} of training"
+    title = f"{describe(config)}, after {checkpoint.place} of training"
+    return Subject(network, images, INPUT_SIZE[config.model], config.aux_weight, title)
+
+
+def _measured(subject: Subject, options: argparse.Namespace) -> GradientFlow:
+    """Run the network on a batch, forward and backward; an error in the user's code becomes one line."""
+    batch_size = options.batch_size or (SMALL_BATCH if subject.size > LARGE_IMAGE else BATCH)
+    x, labels = choose_batch(subject.images, batch_size, subject.size, options.seed, options.index)
+    seed_dropouts(subject.network, options.seed)
+    try:
+        return study.gradient_flow(subject.network, x, labels, subject.aux_weight)
+    except (MinicnnError, MemoryError):
+        raise
+    except Exception as error:  # an error of ours is no bad input
+        if not subject.is_users:
+            raise
+        raise UsageError(f"{options.what}: running it failed: {in_words(error)}") from None

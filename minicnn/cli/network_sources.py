@@ -17,6 +17,7 @@ from minicnn.errors import UsageError
 from minicnn.nn import Conv2d, Linear, Module
 
 DEFAULT_SIZE = 224
+SMALL_SIZE = 32  # of the embedded images
 DEFAULT_CHANNELS = 3
 
 
@@ -95,6 +96,18 @@ def default_input(network: Module, size: int | None) -> tuple[int, ...]:
         if isinstance(first, Conv2d):
             C = first.weight.shape[2] * first.groups
     return (size or H, size or W, C or DEFAULT_CHANNELS)
+
+
+def users_image_network(text: str) -> tuple[Module, int]:
+    """Make a network of the user's that takes square colour images; return it with their height."""
+    network = _users_network(text)
+    H, W, C = (*default_input(network, None if hasattr(network, "input_size") else SMALL_SIZE), 0, 0)[:3]
+    if H != W or C != DEFAULT_CHANNELS:
+        raise UsageError(
+            f"{text}: expected a network for square images of {DEFAULT_CHANNELS} colours, got one for "
+            f"{H}x{W}x{C}"
+        )
+    return network, H
 
 
 def _users_network(text: str) -> Module:

@@ -20,6 +20,30 @@ class GoogLeNetOutput(NamedTuple):
     aux2: Tensor | None
 
 
+def as_output(out: object) -> GoogLeNetOutput | None:
+    """Take what a network returned for a GoogLeNetOutput: logits alone are those of a main classifier.
+
+    None if they are neither.
+    """
+    if isinstance(out, Tensor):
+        out = GoogLeNetOutput(out, None, None)
+    return out if isinstance(out, GoogLeNetOutput) and out.logits.ndim == 2 else None
+
+
+def described(out: object) -> str:
+    """Say what a network returned that `as_output` does not take.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> described(Tensor(np.ones((2, 3, 4)))), described([1])
+    ('a Tensor of shape (2, 3, 4)', 'a list')
+    """
+    logits = out.logits if isinstance(out, GoogLeNetOutput) else out
+    of_shape = f" of shape {logits.shape}" if isinstance(logits, Tensor) else ""
+    return f"a {type(out).__name__}{of_shape}"
+
+
 def total_loss(out: GoogLeNetOutput, labels: Array, aux_weight: float = 0.3) -> Tensor:
     """Add up the losses of the main classifier and, weighted, of the heads that were run.
 

@@ -19,7 +19,8 @@ from collections.abc import Iterable
 from minicnn import functional as F
 from minicnn.backend import Array, array_module
 from minicnn.errors import UsageError
-from minicnn.nn import GoogLeNetOutput, Module, in_mode
+from minicnn.nn import Module, in_mode
+from minicnn.nn.googlenet_output import as_output, described
 from minicnn.study.module_outputs import ModuleOutputs
 from minicnn.tensor import Tensor, composed, grads_set_aside, observed_by
 
@@ -39,7 +40,7 @@ def attribute_gradients(
     Parameters
     ----------
     model : Module
-        Its output is a `GoogLeNetOutput`.
+        Its output is a `GoogLeNetOutput`, or the logits (N, classes) of the only head it has.
     x : Tensor or array
         What the network takes.
     labels : array of shape (N,)
@@ -86,11 +87,12 @@ def attribute_gradients(
     recorder = ModuleOutputs(model)
     images = Tensor(x.data if isinstance(x, Tensor) else x, requires_grad=activations)
     with in_mode(model, training=True), composed(), observed_by(recorder):
-        out = model(images)
-    if not isinstance(out, GoogLeNetOutput):
+        returned = model(images)
+    out = as_output(returned)
+    if out is None:
         raise UsageError(
-            "attribute_gradients: model: expected one that returns a GoogLeNetOutput, but "
-            f"{type(model).__name__} returned a {type(out).__name__}"
+            "attribute_gradients: model: expected one that returns logits (N, classes) or a GoogLeNetOutput, "
+            f"but {type(model).__name__} returned {described(returned)}"
         )
     losses = {
         head: F.cross_entropy(logits, labels)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from minicnn import data
 from minicnn.cli import main
+from users_networks import NETWORKS
 
 SMALL = ["--width", "0.02"]
 
@@ -119,43 +120,10 @@ def test_bad_input(tmp_path, run, photo, capsys):
     assert "there is no folder" in fails(capsys, *SMALL, "--out", str(tmp_path / "no" / "page.html"))
 
 
-OWN = """
-from minicnn import functional as F
-from minicnn import nn
-
-class Net(nn.Module):
-    def __init__(self, classes=7, channels=3):
-        super().__init__()
-        self.stem = nn.Conv2d(channels, 4, 3, padding=1, activation="relu")
-        self.block = nn.Inception(4, 2, 2, 3, 1, 2, 2)
-        self.fc = nn.Linear(9, classes)
-
-    def forward(self, x):
-        return self.fc(F.global_avg_pool2d(self.block(self.stem(x))))
-
-def seven(): return Net()
-def shapes(): return Net(classes=10)
-def grey(): return Net(channels=1)
-def stages():
-    net = Net()
-    net.fc = nn.ReLU()
-    net.forward = lambda x: net.stem(x)
-    return net
-def broken():
-    net = Net()
-    net.fc = None
-    return net
-def misfit():
-    net = Net()
-    net.fc = nn.Linear(8, 7)
-    return net
-"""
-
-
 def test_a_network_of_the_users(tmp_path, monkeypatch, capsys):
     """Its classes have numbers, unless there are as many as the embedded images have."""
     monkeypatch.chdir(tmp_path)
-    Path("own.py").write_text(OWN, encoding="utf-8")
+    Path("own.py").write_text(NETWORKS, encoding="utf-8")
     assert main(["explore", "own.py:seven", "--module", "block", "--label", "6"]) == 0
     page = shown(tmp_path / "explore.html")
     assert page["title"] == "Backprop through own.py:seven"
@@ -173,9 +141,7 @@ def test_a_network_of_the_users(tmp_path, monkeypatch, capsys):
     assert "decides how wide" in fails(capsys, "own.py:seven", "--width", "0.5")
     assert "only a trained network has a data set" in fails(capsys, "own.py:seven", "--data-dir", "x")
     assert "for square images of 3 colours, got one for 32x32x1" in fails(capsys, "own.py:grey")
-    assert "expected it to return logits (1, classes), got shape (1, 32, 32, 4)" in fails(
-        capsys, "own.py:stages"
-    )
+    assert "or a GoogLeNetOutput, got a Tensor of shape (1, 32, 32, 4)" in fails(capsys, "own.py:stages")
     assert "running it failed: TypeError" in fails(capsys, "own.py:broken")
     assert fails(capsys, "own.py:misfit").startswith("linear: ")
     assert "there is no nothing in it" in fails(capsys, "own.py:nothing")

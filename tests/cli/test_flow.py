@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from minicnn.random import Stream, counter_generator
 from minicnn.training.checkpoint import DataFacts
 from minicnn.training.config import Config
 from minicnn.training.run_folder import RunFolder
+from users_networks import NETWORKS
 
 
 @pytest.fixture(autouse=True)
@@ -254,3 +256,18 @@ def test_watching_needs_the_cpu(capsys):
     )
     assert "--watch-gradients" in fails(capsys, "train", "--overfit-one-batch", "--watch-gradients")
     assert "at least 1, got 0" in fails(capsys, "train", "--watch-gradients=0")
+
+
+def test_a_network_of_the_users(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(NETWORKS, encoding="utf-8")
+    lines = printed(capsys, "own.py:shapes", "--batch-size", "8", "--png", "own.png").splitlines()
+    assert lines[0] == "own.py:shapes on shapes, as it is made"
+    assert lines[1] == "Net, 8 images; all of the gradient comes from the main head"
+    assert [line.split()[0] for line in lines[5:7]] == ["stem", "block"]
+    assert is_png(tmp_path / "own.png")
+    assert "labels: expected classes from 0 to 6" in fails(capsys, "flow", "own.py:seven")
+    assert fails(capsys, "flow", "own:shapes", "--width", "0.5").startswith("--width: own:shapes has its own")
+    assert "got one for 32x32x1" in fails(capsys, "flow", "own.py:grey")
+    assert "running it failed: TypeError" in fails(capsys, "flow", "own.py:broken")
+    assert "returned a Tensor of shape (64, 32, 32, 4)" in fails(capsys, "flow", "own.py:stages")

@@ -254,9 +254,32 @@ def test_a_module_of_ones_own():
     assert not any(of_heads["aux1"].any() for of_heads in weights.values())
 
 
-def test_a_model_without_heads_in_its_output():
-    with pytest.raises(UsageError, match="expected one that returns a GoogLeNetOutput, but Linear returned"):
-        study.attribute_gradients(nn.Linear(3, 2), np.zeros((1, 3), np.float32), np.array([0]))
+def test_logits_alone_are_those_of_the_only_head():
+    model = nn.Linear(3, 2, rng=np.random.default_rng(0))
+    x, labels = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32), np.array([0, 1, 0, 1, 1])
+    parts = study.attribute_gradients(model, x, labels)["weight"]
+    F.cross_entropy(model(Tensor(x)), labels).backward()
+    np.testing.assert_allclose(parts["main"], model.weight.grad, rtol=1e-6)
+    assert not parts["aux1"].any()
+    assert not parts["aux2"].any()
+
+
+@pytest.mark.parametrize(
+    ("returned", "named"),
+    [
+        (lambda x: [x], "a list"),
+        (lambda x: x.reshape(1, 3, 1), r"a Tensor of shape \(1, 3, 1\)"),
+        (lambda x: nn.GoogLeNetOutput(x.sum(), None, None), r"a GoogLeNetOutput of shape \(\)"),
+    ],
+)
+def test_a_model_that_returns_something_else(returned, named):
+    model = nn.ReLU()
+    model.forward = returned
+    expected = (
+        rf"expected one that returns logits \(N, classes\) or a GoogLeNetOutput, but ReLU returned {named}"
+    )
+    with pytest.raises(UsageError, match=expected):
+        study.attribute_gradients(model, np.zeros((1, 3), np.float32), np.array([0]))
 
 
 def test_no_graph():
