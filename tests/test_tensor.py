@@ -281,6 +281,14 @@ def test_parameter_refuses_other_values(value, error, match):
 
 
 @pytest.mark.parametrize(
+    ("size", "shape"), [(6, (4,)), (6, (4, -1)), (6, (-1, -1)), (1, (-1, -1)), (0, (-1, 0)), (6, (-2, -3))]
+)
+def test_reshape_refuses_what_does_not_fit(size, shape):
+    with pytest.raises(ShapeError, match=r"^reshape: shape: expected "):
+        F.reshape(Tensor(np.zeros(size)), *shape)
+
+
+@pytest.mark.parametrize(
     ("name", "call"),
     [
         ("conv2d: x", lambda v, t: F.conv2d(v, t)),

@@ -139,7 +139,7 @@ def test_local_response_norm(gpu, order, channels, size, pixels, beta, dtype):
 
 def test_local_response_norm_of_more_channels_than_fit_into_shared_memory(gpu):
     for channels in (3072, 3073):  # the first just fits
-        compare(gpu, F.local_response_norm, [values((2, channels), np.float64)])
+        compare(gpu, F.local_response_norm, [values((2, 1, 1, channels), np.float64)])
 
 
 @drawn
@@ -224,6 +224,13 @@ def test_places_beyond_one_byte(gpu, side):
     """Up to 256 places are numbered by a byte, more by two."""
     x = values((1, 20, 20, 4), np.float32)
     compare(gpu, lambda t: F.max_pool2d(t, side, 1), [x])
+
+
+def test_more_places_than_two_bytes_count(gpu):
+    """Windows of more than 65,536 places, of which the array path keeps row and column."""
+    x = np.zeros((1, 257, 256, 1))
+    x[0, 256, 255, 0] = 1.0  # the last place
+    compare(gpu, lambda t: F.max_pool2d(t, (257, 256), 1), [x])
 
 
 def test_labels_that_lie_on_the_gpu_are_not_read_by_the_host_but_a_wrong_one_shows(gpu):
