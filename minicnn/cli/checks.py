@@ -23,7 +23,7 @@ def is_untrained_model(text: str) -> bool:
     if model_name(text) not in MODELS:
         raise CheckpointError(
             f"{text}: no such file or folder, so no such checkpoint or run, and no such model "
-            f"({' or '.join(MODELS)})"
+            f"({' or '.join(MODELS)}, or file.py:NAME for one of your own)"
         )
     return True
 

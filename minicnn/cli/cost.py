@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from minicnn.cli.network_sources import default_input
+from minicnn.cli.users_network import default_input
 from minicnn.cli.values import positive_whole_number
 from minicnn.nn import Module
 

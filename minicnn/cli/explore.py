@@ -10,20 +10,22 @@ import numpy as np
 
 from minicnn import data, models, nn, study
 from minicnn.cli.checks import check_output_file, is_untrained_model
+from minicnn.cli.failure import printable
 from minicnn.cli.images_of_run import load_images_of_run
 from minicnn.cli.measured_batch import seed_dropouts
-from minicnn.cli.network_sources import in_words, is_users_network, users_image_network
 from minicnn.cli.networks import INPUT_SIZE, build_network, load_network
 from minicnn.cli.train import resolve_config
+from minicnn.cli.users_network import is_users_network, make_image_network, run_users_network
 from minicnn.cli.values import model_name, positive_number, positive_whole_number, whole_number
-from minicnn.errors import MinicnnError, UsageError
-from minicnn.nn.googlenet_output import as_output, described
+from minicnn.errors import UsageError
 from minicnn.parallel import set_num_threads
 from minicnn.tensor import Tensor, composed
 from minicnn.training.config import MODELS, Config
 
 # An untrained network looks at the embedded data set.
 SHAPES = 500
+
+LIST_CLASSES = 20  # that an error names
 
 SEED = 0  # of the weights of an untrained network, and of what dropout drops
 
@@ -98,11 +100,12 @@ def explore_command(options: argparse.Namespace) -> int:
     network = subject.network
     module = _module_named(network, options.module)
 
-    network.train()
     seed_dropouts(network, SEED)
     image = Tensor(subject.image, requires_grad=True)  # so that the walk goes on to the pixels
     with composed():
         out = _run(subject, image)
+        if not np.isfinite(out.logits.numpy()).all():
+            raise UsageError(f"{subject.title}: its logits are not finite, so no gradient is")
         predicted = int(out.logits.numpy()[0].argmax())
         names, label = subject.class_names, subject.label
         if out.logits.shape[1] != len(names):  # a network of the user's, for other classes
@@ -117,7 +120,8 @@ def explore_command(options: argparse.Namespace) -> int:
         f"'{names[predicted]}'; training mode, with dropout",
         module=module,
     )
-    print(f"wrote {file} ({file.stat().st_size / 1e6:.1f} MB): open it in a browser, press ? for help")
+    size = f"{file.stat().st_size / 1e6:.1f} MB"
+    print(f"wrote {printable(str(file))} ({size}): open it in a browser, press ? for help")
     return 0
 
 
@@ -157,7 +161,7 @@ def _untrained(options: argparse.Namespace) -> Subject:
 def _users(options: argparse.Namespace) -> Subject:
     if options.width is not None:
         raise UsageError(f"--width: it is {options.subject} that decides how wide its network is")
-    network, size = users_image_network(options.subject)
+    network, size = make_image_network(options.subject)
     subject = _on_an_embedded_image(options, network, options.subject, size, Config.aux_weight)
     return subject._replace(is_users=True)
 
@@ -180,21 +184,12 @@ def _on_an_embedded_image(
 
 
 def _run(subject: Subject, image: Tensor) -> nn.GoogLeNetOutput:
-    """Run the network on the image; logits alone count as those of a main head without others."""
-    try:
-        out = subject.network(image)
-    except MinicnnError:
-        raise
-    except Exception as error:  # the user's code may raise anything; an error of ours is no bad input
-        if not subject.is_users:
-            raise
-        raise UsageError(f"{subject.title}: running it failed: {in_words(error)}") from None
-    if (heads := as_output(out)) is None:
-        raise UsageError(
-            f"{subject.title}: expected it to return logits (N, classes) or a GoogLeNetOutput, "
-            f"got {described(out)}"
-        )
-    return heads
+    """Run the network on the image, in training mode."""
+    if subject.is_users:
+        return run_users_network(subject.title, subject.network, image)
+    subject.network.train()
+    out: nn.GoogLeNetOutput = subject.network(image)
+    return out
 
 
 def _index(index: int | None, count: int, what: str) -> int:
@@ -208,7 +203,8 @@ def _label(name: str | None, names: tuple[str, ...], otherwise: int) -> int:
     if name is None:
         return otherwise
     if name not in names:
-        raise UsageError(f"--label: expected one of {', '.join(names)}, got '{name}'")
+        known = ", ".join(names) if len(names) <= LIST_CLASSES else f"{names[0]}, {names[1]}, ... {names[-1]}"
+        raise UsageError(f"--label: expected one of {known}, got '{name}'")
     return names.index(name)
 
 
@@ -219,7 +215,7 @@ def _module_named(network: nn.Module, name: str | None) -> str | None:
         return name
     if f"inception{name}" in known:
         return f"inception{name}"
-    raise UsageError(f"--module: expected one of {', '.join(known)}; got '{name}'")
+    raise UsageError(f"--module: expected one of {', '.join(known) or '(there are none)'}; got '{name}'")
 
 
 def _enlarged(image: np.ndarray, size: int) -> np.ndarray:

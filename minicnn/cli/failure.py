@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import unicodedata
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -10,17 +12,31 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 def report_failure(message: str) -> int:
     """Print one line on standard error; returns the exit status for bad input."""
-    print(f"minicnn: error: {printable(message)}", file=sys.stderr)
+    print(f"minicnn: error: {one_line(message)}", file=sys.stderr)
     return BAD_INPUT
 
 
+def one_line(message: str) -> str:
+    r"""Return a message as one line that commands no terminal.
+
+    Examples
+    --------
+    >>> one_line("first\n  second")
+    'first second'
+    """
+    return printable(re.sub(r"\s*[\r\n]\s*", " ", message))
+
+
 def printable(text: str) -> str:
-    r"""Return text as one line that moves no cursor and changes no colour: names of files may hold anything.
+    r"""Return text that moves no cursor and changes no colour: names of files and classes may hold anything.
 
     Examples
     --------
     >>> print(printable("two\n lines, \x1b[31m red"))
-    two lines, \x1b[31m red
+    two\n lines, \x1b[31m red
     """
-    line = " ".join(text.split())
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
+    return "".join(letter if _is_harmless(letter) else ascii(letter)[1:-1] for letter in text)
+
+
+def _is_harmless(letter: str) -> bool:
+    return letter.isprintable() or unicodedata.category(letter) == "Zs"  # spaces of any width

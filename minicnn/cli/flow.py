@@ -9,21 +9,23 @@ from typing import NamedTuple
 from minicnn import study
 from minicnn.cli.checks import check_output_file, is_untrained_model
 from minicnn.cli.experiment.injection import injection_command
+from minicnn.cli.failure import printable
 from minicnn.cli.images_of_run import load_images_of_run
 from minicnn.cli.measured_batch import choose_batch, seed_dropouts
-from minicnn.cli.network_sources import in_words, is_users_network, users_image_network
 from minicnn.cli.networks import INPUT_SIZE, build_network, load_network
 from minicnn.cli.train import resolve_config
+from minicnn.cli.users_network import is_users_network, make_image_network, run_users_network, users_code
 from minicnn.cli.values import (
     model_name,
     positive_number,
     positive_whole_number,
     whole_number,
 )
-from minicnn.errors import MinicnnError, UsageError
+from minicnn.errors import UsageError
 from minicnn.nn import Module
 from minicnn.parallel import set_num_threads
 from minicnn.study.flow import GradientFlow
+from minicnn.tensor import Tensor, no_grad
 from minicnn.training import Images, describe, load_images
 from minicnn.training.config import ACTIVATIONS, DATA, MODELS
 
@@ -82,7 +84,7 @@ def add_flow_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--seed", metavar="N", type=whole_number, default=0,
-        help="decides a MODEL's weights, the dropouts and the batch (default: 0)",
+        help="decides the weights of a network of ours, the dropouts and the batch (default: 0)",
     )  # fmt: skip
     parser.add_argument("--format", choices=FORMATS, default="table", help="what is printed (default: table)")
     parser.add_argument("--png", metavar="FILE", help="draw a picture into this .png file, too")
@@ -136,7 +138,7 @@ def flow_command(options: argparse.Namespace) -> int:
     elif options.format == "markdown":
         print(shown.as_markdown())
     else:
-        print(f"{subject.title}\n{shown}")
+        print(f"{printable(subject.title)}\n{shown}")
     if options.png is not None:
         flow.draw(options.png, subject.title)
     return 0
@@ -174,7 +176,7 @@ def _subject(options: argparse.Namespace) -> Subject:
         if flag in chosen:
             raise UsageError(f"--{flag}: {options.what} has its own; it can only be chosen for a MODEL")
     if is_users_network(options.what):
-        network, size = users_image_network(options.what)
+        network, size = make_image_network(options.what)
         config = resolve_config(chosen)
         title = f"{options.what} on {config.data}, as it is made"
         return Subject(network, load_images(config, size), size, config.aux_weight, title, is_users=True)
@@ -185,15 +187,15 @@ def _subject(options: argparse.Namespace) -> Subject:
 
 
 def _measured(subject: Subject, options: argparse.Namespace) -> GradientFlow:
-    """Run the network on a batch, forward and backward; an error in the user's code becomes one line."""
+    """Run the network on a batch, forward and backward."""
     batch_size = options.batch_size or (SMALL_BATCH if subject.size > LARGE_IMAGE else BATCH)
     x, labels = choose_batch(subject.images, batch_size, subject.size, options.seed, options.index)
-    seed_dropouts(subject.network, options.seed)
-    try:
-        return study.gradient_flow(subject.network, x, labels, subject.aux_weight)
-    except (MinicnnError, MemoryError):
-        raise
-    except Exception as error:  # an error of ours is no bad input
-        if not subject.is_users:
-            raise
-        raise UsageError(f"{options.what}: running it failed: {in_words(error)}") from None
+    network = subject.network
+    if not subject.is_users:
+        seed_dropouts(network, options.seed)
+        return study.gradient_flow(network, x, labels, subject.aux_weight)
+    with no_grad():  # on one image, to see whether it fits
+        run_users_network(options.what, network, Tensor(x[:1]), len(subject.images.facts.class_names))
+    seed_dropouts(network, options.seed)
+    with users_code(f"{options.what}: running it"):
+        return study.gradient_flow(network, x, labels, subject.aux_weight)

@@ -19,7 +19,7 @@ from minicnn.cli.experiment import EXAMPLES as EXPERIMENT_EXAMPLES
 from minicnn.cli.experiment import add_experiment_flags
 from minicnn.cli.explore import EXAMPLES as EXPLORE_EXAMPLES
 from minicnn.cli.explore import add_explore_flags, explore_command
-from minicnn.cli.failure import printable
+from minicnn.cli.failure import one_line
 from minicnn.cli.flow import add_flow_flags, flow_command
 from minicnn.cli.inspection import gradcheck_command
 from minicnn.cli.look import LAYER, look_command
@@ -66,6 +66,7 @@ examples:
   minicnn flow runs/googlenet-cifar-cifar10-1 --png flow.png
   minicnn flow googlenet --layers "inception4?"
   minicnn flow --activation sigmoid --format csv
+  minicnn flow my_network.py:make                 a network of your own, for colour images
   minicnn flow --experiment injection             what the auxiliary heads are for; four minutes
 """
 GRADCHECK_EXAMPLES = """\
@@ -89,7 +90,7 @@ class OneLineParser(argparse.ArgumentParser):
         wrong = re.fullmatch(r".*invalid choice: '([^']*)' \(choose from (.*)\)", message)
         if wrong:
             message += _meant(wrong[1], re.findall(r"[^\s,']+", wrong[2]))
-        self.exit(2, f"minicnn: error: {printable(message)} (see {self.prog} --help)\n")
+        self.exit(2, f"minicnn: error: {one_line(message)} (see {self.prog} --help)\n")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Refuse what is not known here, where the flags are known, not in the parser of the first word."""

@@ -7,7 +7,8 @@ import math
 import sys
 from typing import TYPE_CHECKING
 
-from minicnn.cli.network_sources import default_input, in_words, named_networks, network_source, sizes
+from minicnn.cli.network_sources import named_networks, network_source, sizes
+from minicnn.cli.users_network import default_input, in_words
 from minicnn.cli.values import positive_number, positive_whole_number
 from minicnn.errors import MinicnnError, ShapeError, UsageError
 from minicnn.nn import Module
@@ -112,7 +113,7 @@ def _summarize(network: Module, shape: tuple[int, ...], options: argparse.Namesp
         raise UsageError(f"{error}; the input was {size}, --input-shape takes another") from None
     except (MinicnnError, MemoryError):
         raise
-    except Exception as error:  # the user's code may raise anything; an error of ours is no bad input
+    except (Exception, SystemExit) as error:  # the user's code may raise anything; ours has no excuse
         if options.model.is_named:
             raise
         raise UsageError(f"{name}: its forward failed: {in_words(error)}") from None

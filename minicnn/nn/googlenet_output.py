@@ -23,11 +23,14 @@ class GoogLeNetOutput(NamedTuple):
 def as_output(out: object) -> GoogLeNetOutput | None:
     """Take what a network returned for a GoogLeNetOutput: logits alone are those of a main classifier.
 
-    None if they are neither.
+    None if they are neither, or not (N, classes) each.
     """
     if isinstance(out, Tensor):
         out = GoogLeNetOutput(out, None, None)
-    return out if isinstance(out, GoogLeNetOutput) and out.logits.ndim == 2 else None
+    if not isinstance(out, GoogLeNetOutput) or out.logits is None:
+        return None
+    heads = [head for head in out if head is not None]
+    return out if all(isinstance(head, Tensor) and head.ndim == 2 and head.size for head in heads) else None
 
 
 def described(out: object) -> str:
@@ -38,10 +41,14 @@ def described(out: object) -> str:
     >>> import numpy as np
     >>> described(Tensor(np.ones((2, 3, 4)))), described([1])
     ('a Tensor of shape (2, 3, 4)', 'a list')
+    >>> described(GoogLeNetOutput(Tensor(np.ones((2, 3))), None, [1]))
+    'a GoogLeNetOutput of a Tensor of shape (2, 3), None, a list'
     """
-    logits = out.logits if isinstance(out, GoogLeNetOutput) else out
-    of_shape = f" of shape {logits.shape}" if isinstance(logits, Tensor) else ""
-    return f"a {type(out).__name__}{of_shape}"
+    if isinstance(out, GoogLeNetOutput):
+        return f"a GoogLeNetOutput of {', '.join(map(described, out))}"
+    if out is None:
+        return "None"
+    return f"a {type(out).__name__}" + (f" of shape {out.shape}" if isinstance(out, Tensor) else "")
 
 
 def total_loss(out: GoogLeNetOutput, labels: Array, aux_weight: float = 0.3) -> Tensor:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.backend import Array
+from minicnn.backend import Array, array_module
 from minicnn.buffers import empty
 from minicnn.errors import ShapeError
 from minicnn.ops.arithmetic import operands, sum_to_shape
@@ -54,16 +54,26 @@ class MatMul(Function):
 
 
 def matrix_product(a: Array, b: Array) -> Array:
-    """Compute a @ b; for floats by way of `multiply_into`, on which the other ops build too."""
-    if a.dtype != b.dtype or a.dtype.kind != "f" or not a.size or not b.size:
-        with pinned_blas():
-            return a @ b
+    """Compute a @ b; two matrices by way of `multiply_into`, on which the other ops build too."""
+    if a.dtype == b.dtype and a.dtype.kind == "f" and a.size and b.size:
+        if a.ndim == b.ndim == 2:
+            product = empty((a.shape[0], b.shape[1]), a)
+            with pinned_blas():  # the same bits for any number of threads
+                multiply_into(a, b, out=product)
+            return product
+        if array_module(a) is not np:
+            return _product_on_gpu(a, b)
+    with pinned_blas():
+        return a @ b
+
+
+def _product_on_gpu(a: Array, b: Array) -> Array:
+    """Multiply vectors or stacks by `multiply_into`: CuPy's own product cannot be recorded as a graph."""
     rows = a[None, :] if a.ndim == 1 else a  # (..., M, K)
     columns = b[:, None] if b.ndim == 1 else b  # (..., K, N)
     stack = np.broadcast_shapes(rows.shape[:-2], columns.shape[:-2])
     product = empty((*stack, rows.shape[-2], columns.shape[-1]), a)
-    with pinned_blas():  # the same bits for any number of threads
-        multiply_into(rows, columns, out=product)
+    multiply_into(rows, columns, out=product)
     M, N = a.shape[-2:-1], b.shape[-1:] if b.ndim > 1 else ()  # a vector leaves no axis behind
     return product.reshape((*stack, *M, *N))
 

@@ -31,6 +31,20 @@ def test_names_of_files_do_not_command_the_terminal(finished, photos, tmp_path, 
     assert "unrecognized arguments: --\\x1b[2J" in line
 
 
+def test_names_of_runs_do_not_either(quick, photos, tmp_path, capsys):
+    run, page = tmp_path / "\x1b[2Jrun", tmp_path / "\x07.html"
+    assert main([*quick, "--epochs", "1", "--out", str(run)]) == 0
+    for command in (["train", "--resume"], ["eval"], ["flow"]):
+        assert main([*command, str(run)]) == 0
+    assert (
+        main(["look", str(run), str(photos / "red" / "0.png"), "--out", str(tmp_path / "\x1b[2Jlook")]) == 0
+    )
+    assert main(["explore", str(run), "--out", str(page)]) == 0
+    printed = capsys.readouterr().out
+    assert [letter for letter in printed if not letter.isprintable() and letter != "\n"] == []
+    assert f"eval $'{tmp_path}/\\x1b[2Jrun'" in printed, "it can be pasted into a shell"
+
+
 def test_interrupted_elsewhere(finished, monkeypatch, capsys):
     def interrupt(*arguments):
         raise KeyboardInterrupt

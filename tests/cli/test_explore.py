@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -120,31 +121,73 @@ def test_bad_input(tmp_path, run, photo, capsys):
     assert "there is no folder" in fails(capsys, *SMALL, "--out", str(tmp_path / "no" / "page.html"))
 
 
-def test_a_network_of_the_users(tmp_path, monkeypatch, capsys):
-    """Its classes have numbers, unless there are as many as the embedded images have."""
+@pytest.fixture
+def own(tmp_path, monkeypatch) -> Path:
+    """The current folder, in which a user has written own.py."""
     monkeypatch.chdir(tmp_path)
-    Path("own.py").write_text(NETWORKS, encoding="utf-8")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "own.py").write_text(NETWORKS, encoding="utf-8")
+    (tmp_path / "beside_own.py").write_text("FACTOR = 1", encoding="utf-8")
+    (tmp_path / "exits.py").write_text("import sys; sys.exit(4)", encoding="utf-8")
+    yield tmp_path
+    for name in ("own", "beside_own", "exits"):
+        sys.modules.pop(name, None)
+
+
+def test_a_network_of_the_users(own):
+    """Its classes have numbers, unless there are as many as the embedded images have."""
     assert main(["explore", "own.py:seven", "--module", "block", "--label", "6"]) == 0
-    page = shown(tmp_path / "explore.html")
+    page = shown(own / "explore.html")
     assert page["title"] == "Backprop through own.py:seven"
     assert page["subtitle"].startswith("embedded image 0; the loss asks for '6', the network says '")
     assert page["ops"][page["steps"][-1]]["path"] == "stem"
     assert main(["explore", "own:shapes", "--index", "3"]) == 0
     label = data.load_shapes(500, seed=0)[1][3]
-    assert (
-        f"the loss asks for '{data.SHAPE_CLASS_NAMES[label]}'" in shown(tmp_path / "explore.html")["subtitle"]
-    )
-    capsys.readouterr()
-    assert "expected one of 0, 1, 2, 3, 4, 5, 6, got 'star'" in fails(
-        capsys, "own.py:seven", "--label", "star"
-    )
-    assert "decides how wide" in fails(capsys, "own.py:seven", "--width", "0.5")
-    assert "only a trained network has a data set" in fails(capsys, "own.py:seven", "--data-dir", "x")
-    assert "for square images of 3 colours, got one for 32x32x1" in fails(capsys, "own.py:grey")
-    assert "or a GoogLeNetOutput, got a Tensor of shape (1, 32, 32, 4)" in fails(capsys, "own.py:stages")
-    assert "running it failed: TypeError" in fails(capsys, "own.py:broken")
-    assert fails(capsys, "own.py:misfit").startswith("linear: ")
-    assert "there is no nothing in it" in fails(capsys, "own.py:nothing")
+    name = data.SHAPE_CLASS_NAMES[label]
+    assert f"the loss asks for '{name}'" in shown(own / "explore.html")["subtitle"]
+
+
+@pytest.mark.parametrize(("source", "size"), [("beside", 32), ("trains_itself", 32), ("Sized", 24)])
+def test_what_a_users_network_may_do(own, source, size):
+    """Import later on, have a `train` of its own, say which images it takes."""
+    assert main(["explore", f"own.py:{source}"]) == 0
+    tensors = shown(own / "explore.html")["tensors"]
+    (image,) = (t for t in tensors if t["creator"] is None and not t["parameter"])
+    assert image["shape"] == [1, size, size, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("own.py", "own.py: expected the name of what makes the network, too: own.py:NAME"),
+        ("own.py:", "own.py:: expected the name of what makes the network, too: own.py:NAME"),
+        ("own.py:nothing", "own.py: there is no nothing in it"),
+        ("exits.py:net", "exits.py: importing it failed: SystemExit: 4"),
+        ("own.py:stops", "own.py:stops: calling it failed: SystemExit: 4"),
+        ("own.py:stops_later", "own.py:stops_later: running it failed: SystemExit: 4"),
+        ("own.py:broken", "own.py:broken: running it failed: TypeError: "),
+        ("own.py:misfit", "own.py:misfit: running it failed: linear: x: expected shape"),
+        ("own.py:stages", "own.py:stages: expected it to return logits (N, classes) or a GoogLeNetOutput, "),
+        ("own.py:no_logits", "got a GoogLeNetOutput of None, None, None"),
+        ("own.py:lists", "got a GoogLeNetOutput of a list, None, None"),
+        ("own.py:no_classes", "got a Tensor of shape (1, 0)"),
+        ("own.py:heads", "expected 10 classes of each of its heads, got 3 of aux2"),
+        ("own.py:nan", "own.py:nan: its logits are not finite, so no gradient is"),
+        (
+            "own.py:grey",
+            "own.py:grey: expected a network for square images of 3 colours, got one for 32x32x1",
+        ),
+        ("own.py:OddlySized", "OddlySized.input_size: expected whole numbers, got (0, 0, 3)"),
+        ("own.py:Property", "Property: looking up its input_size failed: Failing"),
+        ("own.py:seven --label star", "--label: expected one of 0, 1, 2, 3, 4, 5, 6, got 'star'"),
+        ("own.py:seven --module head", "--module: expected one of stem, block, fc; got 'head'"),
+        ("own.py:seven --width 0.5", "--width: it is own.py:seven that decides how wide its network is"),
+        ("own.py:seven --data-dir x", "--data-dir: only a trained network has a data set"),
+        ("nowhere", "(googlenet-cifar or googlenet, or file.py:NAME for one of your own)"),
+    ],
+)
+def test_what_is_wrong_with_a_users_network(own, capsys, arguments, words):
+    assert words in fails(capsys, *arguments.split())
 
 
 def test_an_error_of_a_network_of_ours_is_no_bad_input(monkeypatch, tmp_path):

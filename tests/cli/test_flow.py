@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -260,14 +261,16 @@ def test_watching_needs_the_cpu(capsys):
 
 def test_a_network_of_the_users(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     Path("own.py").write_text(NETWORKS, encoding="utf-8")
     lines = printed(capsys, "own.py:shapes", "--batch-size", "8", "--png", "own.png").splitlines()
     assert lines[0] == "own.py:shapes on shapes, as it is made"
     assert lines[1] == "Net, 8 images; all of the gradient comes from the main head"
     assert [line.split()[0] for line in lines[5:7]] == ["stem", "block"]
     assert is_png(tmp_path / "own.png")
-    assert "labels: expected classes from 0 to 6" in fails(capsys, "flow", "own.py:seven")
+    assert "expected 10 classes of each of its heads, got 7 of main" in fails(capsys, "flow", "own.py:seven")
     assert fails(capsys, "flow", "own:shapes", "--width", "0.5").startswith("--width: own:shapes has its own")
     assert "got one for 32x32x1" in fails(capsys, "flow", "own.py:grey")
     assert "running it failed: TypeError" in fails(capsys, "flow", "own.py:broken")
-    assert "returned a Tensor of shape (64, 32, 32, 4)" in fails(capsys, "flow", "own.py:stages")
+    assert "got a Tensor of shape (1, 32, 32, 4)" in fails(capsys, "flow", "own.py:stages")
+    assert "got 3 of aux2" in fails(capsys, "flow", "own.py:heads")

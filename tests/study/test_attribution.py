@@ -269,7 +269,7 @@ def test_logits_alone_are_those_of_the_only_head():
     [
         (lambda x: [x], "a list"),
         (lambda x: x.reshape(1, 3, 1), r"a Tensor of shape \(1, 3, 1\)"),
-        (lambda x: nn.GoogLeNetOutput(x.sum(), None, None), r"a GoogLeNetOutput of shape \(\)"),
+        (lambda x: nn.GoogLeNetOutput(x.sum(), None, None), r"a GoogLeNetOutput of a Tensor of shape \(\)"),
     ],
 )
 def test_a_model_that_returns_something_else(returned, named):

@@ -1,7 +1,8 @@
 """Would the branches of an inception module be done sooner side by side, each on a stream of its own?
 
-minicnn runs them one after the other. A product of few rows leaves some of the GPU's cores idle; another
-branch could use them. Measured are the four branches of each module's forward pass, recorded and replayed.
+A product of few rows leaves some of the GPU's cores idle; another branch could use them. Measured is the
+forward pass of each module, recorded and replayed: by its own layers, one branch after the other and side by
+side; and as minicnn trains, in one op, which joins some products and writes branches where they are wanted.
 """
 
 from __future__ import annotations
@@ -35,32 +36,33 @@ def run(notes: Notes) -> None:
     streams = [sys.modules["cupy"].cuda.Stream(non_blocking=True) for _ in range(3)]
     notes.note("modules", [])
     for workload in notes.sizes.workloads():
-        for name, branches in modules_of(workload) if workload.training else ():
+        for name, whole, branches in modules_of(workload) if workload.training else ():
             for precision in notes.sizes.precisions:
                 if notes.left > LEAST_SECONDS:
                     set_float32_matmul_precision(PRECISIONS[precision])
                     notes.add("modules", {
                         "module": f"{workload.name} {name}", "precision": precision,
+                        "one_op": seconds_of(partial(in_turn, [whole])),
                         "in_turn": seconds_of(partial(in_turn, branches)),
                         "side_by_side": seconds_of(partial(side_by_side, branches, streams)),
                     })  # fmt: skip
 
 
-def modules_of(workload: Workload) -> list[tuple[str, list[Branch]]]:
-    """List the inception modules of a network by name, each as the functions of its branches."""
+def modules_of(workload: Workload) -> list[tuple[str, Branch, list[Branch]]]:
+    """List the inception modules of a network: name, what does all of it, and what does each branch."""
     shapes = {layer.name.split()[-1]: layer.x_shape for layer in convolutions_of(workload)}
     network = make_network(workload).to("cuda")
     return [
-        (name, branches_of(module, shapes[f"{name}.conv1x1"]))
+        (name, *functions_of(module, shapes[f"{name}.conv1x1"]))
         for name, module in network.named_modules()
         if isinstance(module, nn.Inception)
     ]
 
 
-def branches_of(module: nn.Inception, x_shape: tuple[int, ...]) -> list[Branch]:
-    """Return what each branch does to a batch."""
+def functions_of(module: nn.Inception, x_shape: tuple[int, ...]) -> tuple[Branch, list[Branch]]:
+    """Return what the whole module does to a batch, and what its branches do."""
     x = Tensor(normal(*x_shape))
-    return [
+    return lambda: module(x).data, [
         lambda: module.conv3x3(module.conv3x3_reduce(x)).data,  # the longest one first
         lambda: module.conv5x5(module.conv5x5_reduce(x)).data,
         lambda: module.pool_proj(module.pool(x)).data,
