@@ -202,6 +202,7 @@ def test_check(stand_in, tmp_path, monkeypatch, capsys):
     """Every part but those that start processes of their own."""
     monkeypatch.setattr(command_line, "in_process_of_its_own", in_this_process)
     monkeypatch.setattr(situations, "minicnn_command", pretended_command)
+    monkeypatch.setattr(ops, "has_torch", lambda: False)  # its profiler knows no stand-in
     parts = ["doctor", "speed", "kernels", "convolutions", "ops", "situations", "sweep", "streams"]
     with emulated_cupy.limit_memory(400 << 20):
         status = command_line.main(["check", "--toy", "--output", str(tmp_path), "--parts", *parts])
