@@ -13,13 +13,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 from safetensors.numpy import load_file
 
 from minicnn.training import load_checkpoint
 from minicnn.training.newest_checkpoint import CHECKPOINT
+from tiny_run import write_photos
 
 EPOCHS = 6
 CLOCK = ("seconds", "images_per_second")
@@ -52,15 +51,7 @@ sys.exit(main())
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    for place, name in enumerate(("blue", "green", "red")):
-        (root / name).mkdir()
-        for number in range(20):
-            image = rng.integers(0, 150, (32, 32, 3))
-            image[:, :, 2 - place] += 105
-            Image.fromarray(image.astype(np.uint8)).save(root / name / f"{number}.png")
-    return root
+    return write_photos(tmp_path_factory.mktemp("photos"))
 
 
 def begin(photos: Path, run: Path, threads: int, pause: float = 0.0, *more: str) -> subprocess.Popen:

@@ -6,9 +6,12 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from typing import TextIO, cast
 
 from minicnn.cli.failure import INTERRUPTED, report_failure
 from minicnn.cli.parser import build_parser
+from minicnn.cli.plain_output import PlainOutput
 from minicnn.errors import MinicnnError
 
 NOBODY_LISTENS = 141  # 128 + SIGPIPE
@@ -33,9 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name need not be text, nor known to the terminal
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        options = build_parser().parse_args(arguments)
-        status: int = options.command(options)
-        sys.stdout.flush()
+        with redirect_stdout(cast("TextIO", PlainOutput(sys.stdout))):
+            options = build_parser().parse_args(arguments)
+            status: int = options.command(options)
+            sys.stdout.flush()
         return status
     except MinicnnError as error:
         return report_failure(str(error))

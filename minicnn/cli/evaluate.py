@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from minicnn.cli.failure import printable
 from minicnn.cli.images_of_run import load_images_of_run
 from minicnn.cli.networks import INPUT_SIZE, load_network
 from minicnn.data import Loader
@@ -29,7 +28,7 @@ def evaluate_command(options: argparse.Namespace) -> int:
     )
     figures = evaluate(network, batches.epoch(0), heads=config.aux)
     print(
-        f"{printable(str(file))}, after {checkpoint.place}, on the {options.split} split of {config.data} "
+        f"{file}, after {checkpoint.place}, on the {options.split} split of {config.data} "
         f"({figures['main'].images:,} images)"
     )
     print("head     loss  accuracy    top-5")

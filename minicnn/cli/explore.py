@@ -10,8 +10,8 @@ import numpy as np
 
 from minicnn import data, models, nn, study
 from minicnn.cli.checks import check_output_file, is_untrained_model
-from minicnn.cli.failure import printable
 from minicnn.cli.images_of_run import load_images_of_run
+from minicnn.cli.look import LIST_CLASSES
 from minicnn.cli.measured_batch import seed_dropouts
 from minicnn.cli.networks import INPUT_SIZE, build_network, load_network
 from minicnn.cli.train import resolve_config
@@ -24,8 +24,6 @@ from minicnn.training.config import MODELS, Config
 
 # An untrained network looks at the embedded data set.
 SHAPES = 500
-
-LIST_CLASSES = 20  # that an error names
 
 SEED = 0  # of the weights of an untrained network, and of what dropout drops
 
@@ -49,7 +47,6 @@ class Subject(NamedTuple):
     image: np.ndarray  # (1, H, W, 3), normalised
     image_title: str
     label: int | None
-    is_users: bool = False
 
 
 def add_explore_flags(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +88,8 @@ def explore_command(options: argparse.Namespace) -> int:
     if options.threads is not None:
         set_num_threads(options.threads)
     check_output_file("--out", options.out)
-    if is_users_network(options.subject):
+    is_users = is_users_network(options.subject)
+    if is_users:
         subject = _users(options)
     elif is_untrained_model(options.subject):
         subject = _untrained(options)
@@ -103,7 +101,7 @@ def explore_command(options: argparse.Namespace) -> int:
     seed_dropouts(network, SEED)
     image = Tensor(subject.image, requires_grad=True)  # so that the walk goes on to the pixels
     with composed():
-        out = _run(subject, image)
+        out = run_users_network(subject.title, network, image) if is_users else network.train()(image)
         if not np.isfinite(out.logits.numpy()).all():
             raise UsageError(f"{subject.title}: its logits are not finite, so no gradient is")
         predicted = int(out.logits.numpy()[0].argmax())
@@ -121,7 +119,7 @@ def explore_command(options: argparse.Namespace) -> int:
         module=module,
     )
     size = f"{file.stat().st_size / 1e6:.1f} MB"
-    print(f"wrote {printable(str(file))} ({size}): open it in a browser, press ? for help")
+    print(f"wrote {file} ({size}): open it in a browser, press ? for help")
     return 0
 
 
@@ -162,8 +160,7 @@ def _users(options: argparse.Namespace) -> Subject:
     if options.width is not None:
         raise UsageError(f"--width: it is {options.subject} that decides how wide its network is")
     network, size = make_image_network(options.subject)
-    subject = _on_an_embedded_image(options, network, options.subject, size, Config.aux_weight)
-    return subject._replace(is_users=True)
+    return _on_an_embedded_image(options, network, options.subject, size, Config.aux_weight)
 
 
 def _on_an_embedded_image(
@@ -181,15 +178,6 @@ def _on_an_embedded_image(
         pixels, label, title = _enlarged(images[index], size), int(labels[index]), f"embedded image {index}"
     image = normalisation.apply(pixels[None])
     return Subject(network, network_title, aux_weight, data.SHAPE_CLASS_NAMES, image, title, label)
-
-
-def _run(subject: Subject, image: Tensor) -> nn.GoogLeNetOutput:
-    """Run the network on the image, in training mode."""
-    if subject.is_users:
-        return run_users_network(subject.title, subject.network, image)
-    subject.network.train()
-    out: nn.GoogLeNetOutput = subject.network(image)
-    return out
 
 
 def _index(index: int | None, count: int, what: str) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-import unicodedata
+
+from minicnn.cli.plain_output import printable
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -25,18 +26,3 @@ def one_line(message: str) -> str:
     'first second'
     """
     return printable(re.sub(r"\s*[\r\n]\s*", " ", message))
-
-
-def printable(text: str) -> str:
-    r"""Return text that moves no cursor and changes no colour: names of files and classes may hold anything.
-
-    Examples
-    --------
-    >>> print(printable("two\n lines, \x1b[31m red"))
-    two\n lines, \x1b[31m red
-    """
-    return "".join(letter if _is_harmless(letter) else ascii(letter)[1:-1] for letter in text)
-
-
-def _is_harmless(letter: str) -> bool:
-    return letter.isprintable() or unicodedata.category(letter) == "Zs"  # spaces of any width

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 from minicnn import study
 from minicnn.cli.checks import check_output_file, is_untrained_model
 from minicnn.cli.experiment.injection import injection_command
-from minicnn.cli.failure import printable
 from minicnn.cli.images_of_run import load_images_of_run
 from minicnn.cli.measured_batch import choose_batch, seed_dropouts
 from minicnn.cli.networks import INPUT_SIZE, build_network, load_network
@@ -44,8 +44,6 @@ class Subject(NamedTuple):
     ----------
     size : int
         Height and width of the images that it takes.
-    is_users : bool
-        Whether its code is the user's.
     """
 
     network: Module
@@ -53,7 +51,6 @@ class Subject(NamedTuple):
     size: int
     aux_weight: float
     title: str
-    is_users: bool = False
 
 
 def add_flow_flags(parser: argparse.ArgumentParser) -> None:
@@ -138,7 +135,7 @@ def flow_command(options: argparse.Namespace) -> int:
     elif options.format == "markdown":
         print(shown.as_markdown())
     else:
-        print(f"{printable(subject.title)}\n{shown}")
+        print(f"{subject.title}\n{shown}")
     if options.png is not None:
         flow.draw(options.png, subject.title)
     return 0
@@ -179,7 +176,7 @@ def _subject(options: argparse.Namespace) -> Subject:
         network, size = make_image_network(options.what)
         config = resolve_config(chosen)
         title = f"{options.what} on {config.data}, as it is made"
-        return Subject(network, load_images(config, size), size, config.aux_weight, title, is_users=True)
+        return Subject(network, load_images(config, size), size, config.aux_weight, title)
     network, checkpoint, _ = load_network(options.what)
     config, images = load_images_of_run(checkpoint, options.data, options.data_dir)
     title = f"{describe(config)}, after {checkpoint.place} of training"
@@ -191,11 +188,11 @@ def _measured(subject: Subject, options: argparse.Namespace) -> GradientFlow:
     batch_size = options.batch_size or (SMALL_BATCH if subject.size > LARGE_IMAGE else BATCH)
     x, labels = choose_batch(subject.images, batch_size, subject.size, options.seed, options.index)
     network = subject.network
-    if not subject.is_users:
-        seed_dropouts(network, options.seed)
-        return study.gradient_flow(network, x, labels, subject.aux_weight)
-    with no_grad():  # on one image, to see whether it fits
-        run_users_network(options.what, network, Tensor(x[:1]), len(subject.images.facts.class_names))
+    guard: AbstractContextManager[None] = nullcontext()
+    if is_users_network(options.what):
+        with no_grad():  # on one image, to see whether it fits
+            run_users_network(options.what, network, Tensor(x[:1]), len(subject.images.facts.class_names))
+        guard = users_code(f"{options.what}: running it")
     seed_dropouts(network, options.seed)
-    with users_code(f"{options.what}: running it"):
+    with guard:
         return study.gradient_flow(network, x, labels, subject.aux_weight)

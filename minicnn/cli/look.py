@@ -11,7 +11,6 @@ import numpy as np
 
 from minicnn import data, study
 from minicnn import functional as F
-from minicnn.cli.failure import printable
 from minicnn.cli.networks import INPUT_SIZE, load_network
 from minicnn.errors import UsageError
 from minicnn.nn import Module
@@ -58,14 +57,11 @@ def look_command(options: argparse.Namespace) -> int:
     )
     written = study.draw_look(look, options.out or _folder(options.image, options.class_name))
 
-    print(printable(f"{options.image}, as {file} sees it:"))
+    print(f"{options.image}, as {file} sees it:")
     for best in np.argsort(-probabilities, kind="stable")[:5]:
-        print(printable(f"  {probabilities[best]:7.2%}  {names[best]}"))
-    predicted_too = "" if label == predicted else f"; predicted: '{names[predicted]}'"
-    print(printable(f"explained: {what}{predicted_too}"))
-    print(
-        printable(f"pictures: {written[0]}, and one by one: {', '.join(path.name for path in written[1:])}")
-    )
+        print(f"  {probabilities[best]:7.2%}  {names[best]}")
+    print(f"explained: {what}" + ("" if label == predicted else f"; predicted: '{names[predicted]}'"))
+    print(f"pictures: {written[0]}, and one by one: {', '.join(path.name for path in written[1:])}")
     return 0
 
 

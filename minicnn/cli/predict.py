@@ -8,7 +8,7 @@ import numpy as np
 
 from minicnn import data
 from minicnn import functional as F
-from minicnn.cli.failure import printable, report_failure
+from minicnn.cli.failure import report_failure
 from minicnn.cli.networks import INPUT_SIZE, load_network
 from minicnn.errors import DataError
 from minicnn.parallel import set_num_threads
@@ -50,7 +50,7 @@ def predict_command(options: argparse.Namespace) -> int:
 
         probabilities = np.concatenate(list(smaller.run(classify, len(x))))  # (n, classes)
         for path, row in zip(paths, probabilities, strict=True):
-            print(printable(path))
+            print(path)
             for best in np.argsort(-row, kind="stable")[:BEST]:
-                print(f"  {row[best]:7.2%}  {printable(names[best])}")
+                print(f"  {row[best]:7.2%}  {names[best]}")
     return status

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from minicnn.cli.network_sources import named_networks, network_source, sizes
-from minicnn.cli.users_network import default_input, in_words
+from minicnn.cli.users_network import default_input, users_code
 from minicnn.cli.values import positive_number, positive_whole_number
-from minicnn.errors import MinicnnError, ShapeError, UsageError
+from minicnn.errors import ShapeError, UsageError
 from minicnn.nn import Module
 
 if TYPE_CHECKING:
@@ -105,18 +106,13 @@ def _summarize(network: Module, shape: tuple[int, ...], options: argparse.Namesp
     name, size = options.model.name, "x".join(map(str, shape))
     if math.prod(shape) * options.batch_size * BYTES_OF_A_NUMBER > sys.maxsize:
         raise UsageError(f"{options.batch_size} inputs of {size} are more than any memory can hold")
-    try:
-        summary = study.summarize(network, (options.batch_size, *shape))
-    except ShapeError as error:
-        if options.input_shape or options.model.is_named:
-            raise
-        raise UsageError(f"{error}; the input was {size}, --input-shape takes another") from None
-    except (MinicnnError, MemoryError):
-        raise
-    except (Exception, SystemExit) as error:  # the user's code may raise anything; ours has no excuse
-        if options.model.is_named:
-            raise
-        raise UsageError(f"{name}: its forward failed: {in_words(error)}") from None
+    with nullcontext() if options.model.is_named else users_code(f"{name}: its forward"):
+        try:
+            summary = study.summarize(network, (options.batch_size, *shape))
+        except ShapeError as error:
+            if options.input_shape or options.model.is_named:
+                raise
+            raise UsageError(f"{error}; the input was {size}, --input-shape takes another") from None
     if not summary.rows:
         raise UsageError(f"{name}: its forward ran no op of minicnn: there is nothing to list")
     return summary

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from minicnn.backend import Array
-from minicnn.cli.failure import printable
 from minicnn.cli.networks import INPUT_SIZE, build_network, use_device_for_command
 from minicnn.cuda.products import set_float32_matmul_precision
 from minicnn.errors import CheckpointError, UsageError
@@ -112,8 +111,8 @@ def _resume(
             )
     if (result := run.read_result()) is not None:
         print(
-            f"{printable(folder)} is finished: {result['epochs']} epochs, "
-            f"test accuracy {result['test_accuracy']:.2%}; there is nothing to continue"
+            f"{folder} is finished: {result['epochs']} epochs, test accuracy {result['test_accuracy']:.2%}; "
+            "there is nothing to continue"
         )
         return 0
     with run.locked():  # before the data are loaded, which may take long
@@ -141,7 +140,7 @@ def _train(
     print(
         f"{describe(config)}: {splits.facts.train_images:,} training, {splits.facts.val_images:,} validation "
         f"and {len(splits.test.images):,} test images, {network.num_parameters():,} parameters, "
-        f"{config.epochs} epochs of {len(splits.train)} steps; results go to {printable(str(run.path))}",
+        f"{config.epochs} epochs of {len(splits.train)} steps; results go to {run.path}",
         flush=True,
     )
     try:
@@ -167,8 +166,8 @@ def _report(result: dict[str, Any], run: RunFolder, gradients: GradientWatch | N
         f"test accuracy {result['test_accuracy']:.2%}, top-5 {result['test_top5']:.2%}, "
         f"loss {result['test_loss']:.4f} on {result['test_images']:,} images never used before; "
         f"{result['seconds']:.0f} s of training\n"
-        f"results are in {printable(str(run.path))}: curves.png, result.json, metrics.jsonl, "
-        f"checkpoint.safetensors{', gradients.jsonl, gradients.png' if gradients else ''}\n"
+        f"results are in {run.path}: curves.png, result.json, metrics.jsonl, checkpoint.safetensors"
+        f"{', gradients.jsonl, gradients.png' if gradients else ''}\n"
         f"next: {program()} predict {path} IMAGE...\n"
         f"      {program()} eval {path}"
     )

@@ -16,9 +16,9 @@ from types import ModuleType
 from minicnn.errors import MinicnnError, UsageError
 from minicnn.nn import Conv2d, GoogLeNetOutput, Linear, Module, in_mode
 from minicnn.nn.googlenet_output import as_output, described
+from minicnn.study.attribution import HEADS
 from minicnn.tensor import Tensor
 
-DEFAULT_SIZE = 224
 SMALL_SIZE = 32  # of the embedded images
 DEFAULT_CHANNELS = 3
 
@@ -50,10 +50,10 @@ def users_code(doing: str) -> Iterator[None]:
     except MinicnnError as error:
         raise UsageError(f"{doing} failed: {error}") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything
-        raise UsageError(f"{doing} failed: {in_words(error)}") from None
+        raise UsageError(f"{doing} failed: {_in_words(error)}") from None
 
 
-def in_words(error: BaseException) -> str:
+def _in_words(error: BaseException) -> str:
     """Give an exception of the user's code as its type and its words."""
     try:
         return f"{type(error).__name__}: {error}"
@@ -98,7 +98,7 @@ def _imported(source: str) -> ModuleType:
         return module
 
 
-def default_input(network: Module, size: int | None) -> tuple[int, ...]:
+def default_input(network: Module, size: int | None, otherwise: int = 224) -> tuple[int, ...]:
     """Return the shape of one input: the network's own, or what its first layer takes.
 
     Parameters
@@ -107,9 +107,11 @@ def default_input(network: Module, size: int | None) -> tuple[int, ...]:
         One with an attribute `input_size`, (H, W, C), says itself what it takes.
     size : int or None
         Height and width, if the user has given them.
+    otherwise : int, default=224
+        Height and width if nobody says.
     """
     with users_code(f"{type(network).__name__}: looking up its input_size"):
-        own = getattr(network, "input_size", (DEFAULT_SIZE, DEFAULT_SIZE, None))
+        own = getattr(network, "input_size", (otherwise, otherwise, None))
     if not isinstance(own, tuple | list) or len(own) != 3:
         raise UsageError(f"{type(network).__name__}.input_size: expected (H, W, C), got {own!r}")
     H, W, C = own
@@ -129,8 +131,7 @@ def default_input(network: Module, size: int | None) -> tuple[int, ...]:
 def make_image_network(text: str) -> tuple[Module, int]:
     """Make a network of the user's that takes square colour images; return it with their height."""
     network = make_users_network(text)
-    says_itself = hasattr(type(network), "input_size") or "input_size" in vars(network)
-    shape = default_input(network, None if says_itself else SMALL_SIZE)
+    shape = default_input(network, None, SMALL_SIZE)
     if len(shape) != 3 or shape[0] != shape[1] or shape[2] != DEFAULT_CHANNELS:
         raise UsageError(
             f"{text}: expected a network for square images of {DEFAULT_CHANNELS} colours, got one for "
@@ -156,7 +157,7 @@ def run_users_network(text: str, network: Module, x: Tensor, classes: int | None
             f"got {described(returned)}"
         )
     expected = classes or out.logits.shape[1]
-    for head, logits in zip(("main", "aux1", "aux2"), out, strict=True):
+    for head, logits in zip(HEADS, out, strict=True):
         if logits is not None and logits.shape[1] != expected:
             raise UsageError(
                 f"{text}: expected {expected} classes of each of its heads, got {logits.shape[1]} of {head}"

@@ -31,20 +31,22 @@ class Operand(NamedTuple):
 
     Attributes
     ----------
-    array : array
-        Where the first one begins.
+    array : array of shape (G, rows, columns)
+        All of them.
     leading : int
         How many numbers lie from one column to the next, cuBLAS's leading dimension.
-    apart : int
-        How many lie from the beginning of a matrix to that of the next.
     operation : int, default=AS_IT_IS
         What cuBLAS shall do with it, `AS_IT_IS` or `TRANSPOSED`.
     """
 
     array: Array
     leading: int
-    apart: int
     operation: int = AS_IT_IS
+
+    @property
+    def apart(self) -> int:
+        """How many numbers lie from the beginning of a matrix to that of the next."""
+        return int(self.array.strides[0] // self.array.itemsize)
 
 
 class _Handle(NamedTuple):

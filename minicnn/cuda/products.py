@@ -72,7 +72,7 @@ def product(a: Array, b: Array, out: Array) -> None:
         a, b, out = a[None], b[None], out[None]
     (count, M, K), N = a.shape, b.shape[2]
     leading = max(out.strides[1] // out.itemsize, N) if M > 1 else N
-    result = cublas.Operand(out, leading, _numbers_apart(out))
+    result = cublas.Operand(out, leading)
     cublas.gemm(N, M, K, _as_operand(b), _as_operand(a), result, count, tf32=_precision == "high")
 
 
@@ -82,15 +82,7 @@ def _as_operand(matrices: Array) -> cublas.Operand:
     item = matrices.itemsize
     if apart >= 0 and apart % item == 0:
         if (along == item or columns == 1) and (down >= columns * item or rows == 1) and down % item == 0:
-            leading = max(down // item if rows > 1 else 1, columns)
-            return cublas.Operand(matrices, leading, _numbers_apart(matrices))
+            return cublas.Operand(matrices, max(down // item if rows > 1 else 1, columns))
         if (down == item or rows == 1) and along >= rows * item and along % item == 0:
-            leading = max(along // item, rows)
-            return cublas.Operand(matrices, leading, _numbers_apart(matrices), cublas.TRANSPOSED)
-    copied = sys.modules["cupy"].ascontiguousarray(matrices)
-    return cublas.Operand(copied, columns, _numbers_apart(copied))
-
-
-def _numbers_apart(matrices: Array) -> int:
-    """Return how many numbers lie from the beginning of a matrix of a stack to that of the next."""
-    return int(matrices.strides[0] // matrices.itemsize)
+            return cublas.Operand(matrices, max(along // item, rows), cublas.TRANSPOSED)
+    return cublas.Operand(sys.modules["cupy"].ascontiguousarray(matrices), columns)

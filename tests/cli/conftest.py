@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from minicnn.cli import main
 from minicnn.parallel import get_num_threads, set_num_threads
-from tiny_run import COLOURS, QUICK
+from tiny_run import QUICK, write_photos
 
 
 @pytest.fixture(autouse=True)
@@ -28,16 +26,7 @@ def no_curves():
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
-    """Three classes of twenty images each, in which one colour is stronger."""
-    root = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    for place, name in enumerate(COLOURS):
-        (root / name).mkdir()
-        for number in range(20):
-            image = rng.integers(0, 150, (32, 32, 3))
-            image[:, :, 2 - place] += 105
-            Image.fromarray(image.astype(np.uint8)).save(root / name / f"{number}.png")
-    return root
+    return write_photos(tmp_path_factory.mktemp("photos"))
 
 
 @pytest.fixture(scope="module")

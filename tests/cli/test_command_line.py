@@ -1,5 +1,6 @@
 """All commands: help, version, and one line for everything that is wrong."""
 
+import io
 import subprocess
 import sys
 
@@ -43,6 +44,21 @@ def test_names_of_runs_do_not_either(quick, photos, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert [letter for letter in printed if not letter.isprintable() and letter != "\n"] == []
     assert f"eval $'{tmp_path}/\\x1b[2Jrun'" in printed, "it can be pasted into a shell"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_progress_bar_is_drawn_over_itself(quick, tmp_path, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert main([*quick, "--epochs", "1", "--out", str(tmp_path / "run")]) == 0
+    printed = terminal.getvalue()
+    assert "\repoch 1/1" in printed
+    assert "\\" not in printed
+    assert sys.stdout is terminal, "it is given back"
 
 
 def test_interrupted_elsewhere(finished, monkeypatch, capsys):
